@@ -1,0 +1,1 @@
+"""The deployed services of Etapa. Run one with `python -m services.<name>`."""

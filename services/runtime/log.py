@@ -1,0 +1,89 @@
+"""JSON log lines on stdout: one set-up, one shape, every line joined by job and trace ids.
+
+Usage: `log = get_log(__name__)`, then `log.info("job_claimed", job_id=..., attempt=...)`.
+The event word is a past-tense action; a step line is the one exception: its message is
+`[upscaler_jobs] Job <id>: <step>` as the plan has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import structlog
+from opentelemetry import trace
+
+from services.runtime.redact import redact_text
+
+
+def set_up_logging(service: str, level: str = "INFO") -> None:
+    """Send structlog and the standard library's logging to stdout as JSON lines."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_service(service),
+        _add_trace,
+        structlog.processors.format_exc_info,
+        _redact,
+    ]
+    render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    structlog.configure(
+        processors=[*shared, _rename_event, render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _rename_event,
+                render,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def get_log(name: str) -> structlog.typing.FilteringBoundLogger:
+    """Return the logger of a module."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(logger=name))
+
+
+def _add_service(service: str) -> structlog.typing.Processor:
+    def add(_log: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _add_trace(
+    _log: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event.setdefault("trace_id", f"{context.trace_id:032x}")
+        event.setdefault("span_id", f"{context.span_id:016x}")
+    return event
+
+
+def _redact(_log: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redact_text(value)
+    return event
+
+
+def _rename_event(
+    _log: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    event["message"] = event.pop("event", "")
+    return event
