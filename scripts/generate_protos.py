@@ -14,6 +14,7 @@ from pathlib import Path
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
 HEADER = '"""Generated from protos/etapa by `make protos`. Do not edit."""\n'
 
 
@@ -26,6 +27,8 @@ def generate(out: Path) -> None:
             "protoc",
             f"-I{ROOT / 'protos'}",
             f"-I{well_known}",
+            f"--plugin=protoc-gen-mypy={BIN / 'protoc-gen-mypy'}",
+            f"--plugin=protoc-gen-mypy_grpc={BIN / 'protoc-gen-mypy_grpc'}",
             f"--python_out={out}",
             f"--grpc_python_out={out}",
             f"--mypy_out=quiet:{out}",

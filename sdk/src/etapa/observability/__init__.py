@@ -1,0 +1,1 @@
+"""Generated from protos/etapa by `make protos`. Do not edit."""
