@@ -1,0 +1,1 @@
+"""The AI tools, one file each: a docstring and one `TOOL = Tool(…)`. See `registry`."""

@@ -1,0 +1,197 @@
+"""What tools may refuse, as small named errors, and the words they share. No I/O.
+
+Every refusal of a user's media carries its sentence in both languages: a person reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from services.runtime.errors import InvalidInputError, NotFoundError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text in the two languages of the product."""
+
+    pt: str
+    en: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the text by language tag, as it stands in a tool's JSON Schema."""
+        return {"pt-BR": self.pt, "en": self.en}
+
+
+class ToolNotFoundError(NotFoundError):
+    """No tool of that name is in the catalogue."""
+
+    reason: ClassVar[str] = "TOOL_NOT_FOUND"
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"there is no tool {name!r}; the tools are: {', '.join(known)}", {"tool": name}
+        )
+
+
+class BadJsonError(InvalidInputError):
+    """The inputs are not one JSON object."""
+
+    reason: ClassVar[str] = "INPUT_NOT_JSON"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the inputs are not one JSON object: {why}", "input_json")
+
+
+class UnknownParameterError(InvalidInputError):
+    """The tool has no parameter of that name."""
+
+    reason: ClassVar[str] = "UNKNOWN_PARAMETER"
+
+    def __init__(self, tool: str, name: str, known: list[str]) -> None:
+        has = f"it has: {', '.join(known)}" if known else "it takes none"
+        super().__init__(
+            f"{tool} has no parameter {name!r}; {has}", name, {"tool": tool, "allowed": has}
+        )
+
+
+class BadParameterError(InvalidInputError):
+    """A parameter is missing, has the wrong type, or is none of its options."""
+
+    reason: ClassVar[str] = "BAD_PARAMETER"
+
+    def __init__(self, tool: str, name: str, allowed: str, got: str) -> None:
+        super().__init__(
+            f"{tool}: {name} must be {allowed}; {got}", name, {"tool": tool, "allowed": allowed}
+        )
+
+
+class OutOfRangeError(BadParameterError):
+    """A parameter has the right type and lies outside its range."""
+
+    reason: ClassVar[str] = "OUT_OF_RANGE"
+
+
+class MediaMissingError(InvalidInputError):
+    """A required image or video did not come with the request."""
+
+    reason: ClassVar[str] = "MEDIA_MISSING"
+
+    def __init__(self, tool: str, name: str, kind: str) -> None:
+        super().__init__(
+            f"{tool} needs the {kind} {name!r}; upload it or give its URL", name, {"tool": tool}
+        )
+
+
+class UnknownMediaError(InvalidInputError):
+    """The tool takes no media of that name, or it came twice."""
+
+    reason: ClassVar[str] = "UNKNOWN_MEDIA"
+
+    def __init__(self, tool: str, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"{tool} takes {', '.join(known)}, each once; got {name!r}", name, {"tool": tool}
+        )
+
+
+class BadMediaError(InvalidInputError):
+    """The media that a user gave cannot be used. The base of all such refusals."""
+
+    reason: ClassVar[str] = "BAD_MEDIA"
+
+    def __init__(self, field: str, text: Text, facts: Mapping[str, str] | None = None) -> None:
+        super().__init__(text.en, field, {**(facts or {}), "message_pt": text.pt})
+        self.text = text
+
+
+class MediaEmptyError(BadMediaError):
+    """No byte of content."""
+
+    reason: ClassVar[str] = "MEDIA_EMPTY"
+
+
+class MediaTooLargeError(BadMediaError):
+    """More bytes than the tool takes."""
+
+    reason: ClassVar[str] = "MEDIA_TOO_LARGE"
+
+
+class MediaKindError(BadMediaError):
+    """The content is something else than the tool takes, whatever its name says."""
+
+    reason: ClassVar[str] = "MEDIA_WRONG_KIND"
+
+
+class MediaUnreadableError(BadMediaError):
+    """The content begins like media of the right kind but cannot be decoded."""
+
+    reason: ClassVar[str] = "MEDIA_UNREADABLE"
+
+
+class MediaTruncatedError(BadMediaError):
+    """The content ends too early."""
+
+    reason: ClassVar[str] = "MEDIA_TRUNCATED"
+
+
+class TooManyPixelsError(BadMediaError):
+    """Larger in pixels than can be decoded, or than the tool takes."""
+
+    reason: ClassVar[str] = "MEDIA_TOO_MANY_PIXELS"
+
+
+class VideoTooLongError(BadMediaError):
+    """The video lasts longer than the tool takes."""
+
+    reason: ClassVar[str] = "VIDEO_TOO_LONG"
+
+
+class MediaTooCostlyError(BadMediaError):
+    """Reading the content took more time or memory than any honest file needs."""
+
+    reason: ClassVar[str] = "MEDIA_TOO_COSTLY"
+
+
+class UrlRefusedError(BadMediaError):
+    """The URL is none that we fetch: its form, its scheme, or the address behind it."""
+
+    reason: ClassVar[str] = "URL_REFUSED"
+
+
+class UrlFailedError(BadMediaError):
+    """The URL's server could not be reached, or answered something else than the media."""
+
+    reason: ClassVar[str] = "URL_FAILED"
+
+
+class UrlTimeoutError(BadMediaError):
+    """The URL's server took too long."""
+
+    reason: ClassVar[str] = "URL_TIMEOUT"
+
+
+class UploadCutError(BadMediaError):
+    """The upload stream ended, or the caller left, before all media was there."""
+
+    reason: ClassVar[str] = "UPLOAD_CUT"
+
+
+class MediaBusyError(UnavailableError):
+    """The media workers cannot be started; the same request may work soon."""
+
+    reason: ClassVar[str] = "MEDIA_WORKERS_DOWN"
+
+
+class CatalogError(Exception):
+    """The catalogue is wrong, so the service must not start. Lists every problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the tool catalogue is wrong: " + "; ".join(problems))
+        self.problems = problems
+
+
+def bad_media(reason: str, field: str, text: Text, facts: Mapping[str, str]) -> BadMediaError:
+    """Rebuild the refusal of that reason, as it came back from a worker process."""
+    kinds = {kind.reason: kind for kind in BadMediaError.__subclasses__()}
+    return kinds.get(reason, BadMediaError)(field, text, facts)
