@@ -17,9 +17,8 @@ MASK = b"*"
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        # /runninghub/{token} and /runninghub/video/{token} of our own gateway, /media/{token}
+        # /runninghub/{token} and /runninghub/video/{token} of our own gateway
         rb"/runninghub/(?:video/)?(?P<secret>[A-Za-z0-9_\-]{20,})",
-        rb"/media/(?P<secret>[A-Za-z0-9_\-.]{20,})",
         rb"bearer\s+(?P<secret>[^\s\"'\\,;]+)",
         rb"\"(?:api_?key|access_?password|userapikey)\"\s*:\s*\"(?P<secret>[^\"]+)\"",
         # JSON inside a JSON string: the quotes are escaped
