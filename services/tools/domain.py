@@ -20,8 +20,8 @@ class Text:
     en: str
 
     def as_json(self) -> dict[str, str]:
-        """Return the text by language tag, as it stands in a tool's JSON Schema."""
-        return {"pt-BR": self.pt, "en": self.en}
+        """Return the text by language, as it stands in a tool's JSON Schema."""
+        return {"pt": self.pt, "en": self.en}
 
 
 class ToolNotFoundError(NotFoundError):

@@ -1,8 +1,9 @@
 """Reads a tool's JSON inputs strictly, and tells them as JSON Schema for callers and forms.
 
-Beside the standard words, a property carries `x-label`, `x-help`, `x-step` and `x-options`
-(texts by language tag), and the root `x-media`: the files the tool takes, which travel
-beside the JSON.
+Beside the standard words, a property carries `x-label`, `x-help` (texts as {"pt", "en"}),
+`x-step` and `x-choices` (a list of {"value", "x-label"}, in the order of a form). A `then`
+of `{"x-unused": true}` says that the parameter has no effect beside that value. Media
+travels beside the JSON and is not in the schema.
 """
 
 from __future__ import annotations
@@ -18,21 +19,8 @@ from services.tools.domain import (
     OutOfRangeError,
     UnknownParameterError,
 )
-from services.tools.tool import AnyTool, Inputs, InputsT, Kind, MediaInput, Narrowing, Tool
+from services.tools.tool import AnyTool, Inputs, InputsT, Narrowing, Tool
 
-ACCEPT: dict[Kind, tuple[str, ...]] = {
-    Kind.IMAGE: (
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "image/heic",
-        "image/heif",
-        "image/avif",
-        "image/gif",
-        "image/bmp",
-    ),
-    Kind.VIDEO: ("video/mp4", "video/webm", "video/quicktime", "video/x-m4v"),
-}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SHOWN_CHARS = 60
 # The three shapes of msgspec's ValidationError text (msgspec 0.22, read 2026-11-24).
@@ -86,7 +74,6 @@ def json_schema(tool: AnyTool) -> dict[str, Any]:
         "additionalProperties": False,
         "x-label": tool.label.as_json(),
         "x-description": tool.description.as_json(),
-        "x-media": [_media_schema(media) for media in tool.media],
     }
     if tool.narrowings:
         schema["allOf"] = [_condition(rule) for rule in tool.narrowings]
@@ -102,21 +89,6 @@ def _properties(tool: AnyTool) -> dict[str, Any]:
     _, components = msgspec.json.schema_components([tool.inputs])
     properties: dict[str, Any] = components[tool.inputs.__name__]["properties"]
     return properties
-
-
-def _media_schema(media: MediaInput) -> dict[str, Any]:
-    limits: dict[str, Any] = {"max_bytes": media.max_bytes, "max_side_px": media.max_side_px}
-    if media.kind is Kind.VIDEO:
-        limits["max_s"] = media.max_s
-    return {
-        "name": media.name,
-        "kind": media.kind.value,
-        "required": media.required,
-        "accept": list(ACCEPT[media.kind]),
-        "x-label": media.label.as_json(),
-        **({"x-help": media.help.as_json()} if media.help else {}),
-        **limits,
-    }
 
 
 def _condition(rule: Narrowing) -> dict[str, Any]:

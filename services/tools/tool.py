@@ -32,7 +32,7 @@ InputsT = TypeVar("InputsT", bound=Inputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class Choice:
     """One value of a parameter that a form offers by a label."""
 
     value: str | int | float
@@ -46,11 +46,11 @@ def param(
     low: float | None = None,
     high: float | None = None,
     step: float | None = None,
-    options: tuple[Option, ...] = (),
+    choices: tuple[Choice, ...] = (),
 ) -> msgspec.Meta:
     """Describe one parameter: what is checked, and what its form field shows.
 
-    `low` and `high` are included. `options` are what a form offers; what is accepted is
+    `low` and `high` are included. `choices` are what a form offers; what is accepted is
     the field's type.
     """
     extra: dict[str, Any] = {"x-label": label.as_json()}
@@ -58,8 +58,8 @@ def param(
         extra["x-help"] = help_.as_json()
     if step is not None:
         extra["x-step"] = step
-    if options:
-        extra["x-options"] = [{"value": o.value, "label": o.label.as_json()} for o in options]
+    if choices:
+        extra["x-choices"] = [{"value": c.value, "x-label": c.label.as_json()} for c in choices]
     return msgspec.Meta(ge=low, le=high, title=label.en, extra_json_schema=extra)
 
 

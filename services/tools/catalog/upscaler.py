@@ -13,13 +13,13 @@ from msgspec import UNSET, UnsetType
 from services.tools.domain import Text
 from services.tools.tool import (
     Adjustment,
+    Choice,
     Inputs,
     Kind,
     MediaInput,
     MediaRef,
     Narrowing,
     Node,
-    Option,
     RunPlan,
     Tool,
     Variant,
@@ -36,13 +36,13 @@ Category = Literal[
     "pessoas_perto", "pessoas_longe", "comida", "fotoAntiga", "logo", "render3d", "paisagem"
 ]
 CATEGORIES = (
-    Option("pessoas_perto", Text("Pessoas de perto", "People, close")),
-    Option("pessoas_longe", Text("Pessoas de longe", "People, far")),
-    Option("comida", Text("Comida", "Food")),
-    Option("fotoAntiga", Text("Foto antiga", "Old photo")),
-    Option("logo", Text("Logo", "Logo")),
-    Option("render3d", Text("3D", "3D render")),
-    Option("paisagem", Text("Paisagem", "Landscape")),
+    Choice("pessoas_perto", Text("Pessoas de perto", "People, close")),
+    Choice("pessoas_longe", Text("Pessoas de longe", "People, far")),
+    Choice("comida", Text("Comida", "Food")),
+    Choice("fotoAntiga", Text("Foto antiga", "Old photo")),
+    Choice("logo", Text("Logo", "Logo")),
+    Choice("render3d", Text("3D", "3D render")),
+    Choice("paisagem", Text("Paisagem", "Landscape")),
 )
 
 
@@ -55,21 +55,33 @@ class UpscalerInputs(Inputs, frozen=True):
             param(
                 Text("Categoria", "Category"),
                 Text("O que a foto mostra.", "What the photo shows."),
-                options=CATEGORIES,
+                choices=CATEGORIES,
             ),
         ]
         | UnsetType
     ) = UNSET
-    detail_denoise: (
+    denoise: (
+        Annotated[
+            float,
+            param(
+                Text("Detalhe do rosto", "Face detail"),
+                Text(
+                    "Só para pessoas; acima de 0 refaz o rosto.", "People only; above 0 redraws it."
+                ),
+                low=0,
+                high=1,
+                step=0.01,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    detail: (
         Annotated[
             float,
             param(
                 Text("Detalhe", "Detail"),
-                Text(
-                    "Quanto a IA pode redesenhar. Em pessoas, acima de 0 refaz o rosto.",
-                    "How much the AI may redraw. For people, above 0 redraws the face.",
-                ),
-                low=0,
+                Text("Quanto a IA pode redesenhar.", "How much the AI may redraw."),
+                low=0.01,
                 high=1,
                 step=0.01,
             ),
@@ -86,7 +98,7 @@ class UpscalerInputs(Inputs, frozen=True):
             ),
             low=512,
             high=8192,
-            options=(Option(1024, Text("1024", "1024")), Option(2048, Text("2048", "2048"))),
+            choices=(Choice(1024, Text("1024", "1024")), Choice(2048, Text("2048", "2048"))),
         ),
     ] = MAX_RESOLUTION
 
@@ -132,8 +144,8 @@ def plan(inputs: UpscalerInputs) -> RunPlan:
             return _run(RENDER_3D, inputs, _image("301"), node)
         case "fotoAntiga":
             return _run(OLD_PHOTO, inputs, _image("139"))
-        case "pessoas_perto" | "pessoas_longe" if inputs.detail_denoise:
-            denoise = Node("102", "value", number_text(inputs.detail_denoise))
+        case "pessoas_perto" | "pessoas_longe" if inputs.denoise:
+            denoise = Node("102", "value", number_text(inputs.denoise))
             return _run(PEOPLE_FACE, inputs, _image("1"), denoise, _resolution("547", inputs))
         case _:
             return _run(PEOPLE, inputs, _image("1"), _resolution("548", inputs))
@@ -148,7 +160,7 @@ def _resolution(node_id: str, inputs: UpscalerInputs) -> Node:
 
 
 def _detail(inputs: UpscalerInputs, default: float) -> str:
-    given = inputs.detail_denoise
+    given = inputs.detail
     return number_text(default if given is UNSET else given)
 
 
@@ -164,29 +176,33 @@ def _adjustments(variant: Variant, inputs: UpscalerInputs) -> tuple[Adjustment, 
         why = Text("limite de memória da GPU", "memory limit of the GPU")
         given, sent = number_text(inputs.resolution), number_text(MAX_RESOLUTION)
         found.append(Adjustment("resolution", given, sent, why))
-    elif not sizes and inputs.resolution != MAX_RESOLUTION:
-        why = Text("a categoria não usa resolução", "the category has no resolution")
-        found.append(Adjustment("resolution", number_text(inputs.resolution), "", why))
-    if variant in (PEOPLE, OLD_PHOTO) and inputs.detail_denoise:
-        why = Text("a categoria não usa detalhe", "the category has no detail")
-        found.append(Adjustment("detail_denoise", number_text(inputs.detail_denoise), "", why))
+    unused = Text("a categoria não usa este parâmetro", "the category has no such parameter")
+    if not sizes and inputs.resolution != MAX_RESOLUTION:
+        found.append(Adjustment("resolution", number_text(inputs.resolution), "", unused))
+    if variant is not PEOPLE_FACE and inputs.denoise:
+        found.append(Adjustment("denoise", number_text(inputs.denoise), "", unused))
+    if variant in (PEOPLE, PEOPLE_FACE, OLD_PHOTO) and inputs.detail:
+        found.append(Adjustment("detail", number_text(inputs.detail), "", unused))
     return tuple(found)
 
 
-def _narrow(category: Category, low: float, default: float | None, *also: float) -> Narrowing:
+def _detail_range(category: Category, low: float, default: float) -> Narrowing:
     return Narrowing(
-        when="category",
-        equals=category,
-        field="detail_denoise",
-        low=low,
-        high=1.0,
-        also=also,
-        default=default,
+        when="category", equals=category, field="detail", low=low, high=1.0, default=default
     )
 
 
-def _without_detail(category: Category) -> Narrowing:
-    return Narrowing(when="category", equals=category, field="detail_denoise", unused=True)
+def _face_range(category: Category) -> Narrowing:
+    return Narrowing(
+        when="category", equals=category, field="denoise", low=0.01, high=1.0, also=(0.0,)
+    )
+
+
+def _unused(field: str, *categories: Category) -> tuple[Narrowing, ...]:
+    return tuple(
+        Narrowing(when="category", equals=category, field=field, unused=True)
+        for category in categories
+    )
 
 
 TOOL = Tool(
@@ -202,12 +218,12 @@ TOOL = Tool(
     plan=plan,
     output=Kind.IMAGE,
     narrowings=(
-        _narrow("pessoas_perto", 0.01, None, 0.0),
-        _narrow("pessoas_longe", 0.01, None, 0.0),
-        _narrow("comida", 0.70, FOOD_DEFAULT),
-        _narrow("logo", 0.01, LOGO_DEFAULT),
-        _narrow("render3d", 0.01, RENDER_3D_DEFAULT),
-        _without_detail("fotoAntiga"),
-        _without_detail("paisagem"),
+        _face_range("pessoas_perto"),
+        _face_range("pessoas_longe"),
+        _detail_range("comida", 0.70, FOOD_DEFAULT),
+        _detail_range("logo", 0.01, LOGO_DEFAULT),
+        _detail_range("render3d", 0.01, RENDER_3D_DEFAULT),
+        *_unused("denoise", "comida", "logo", "render3d", "fotoAntiga", "paisagem"),
+        *_unused("detail", "pessoas_perto", "pessoas_longe", "fotoAntiga", "paisagem"),
     ),
 )

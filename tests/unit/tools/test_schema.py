@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.runtime.errors import InvalidInputError
-from services.tools.catalog import upscaler, veste_ai, video_upscaler
+from services.tools.catalog import upscaler, veste_ai
 from services.tools.domain import Text
 from services.tools.schema import inputs_as_json, json_schema, parse_inputs
 from services.tools.tool import Inputs, Kind, MediaInput, Tool, param, run_of
@@ -35,29 +35,29 @@ SEEDED = Tool(
 @pytest.mark.parametrize(
     ("input_json", "reason", "field", "says"),
     [
-        ('{"categry": "logo"}', "UNKNOWN_PARAMETER", "categry", "category, detail_denoise"),
+        ('{"categry": "logo"}', "UNKNOWN_PARAMETER", "categry", "category, denoise, detail"),
         ('{"category": "cats"}', "BAD_PARAMETER", "category", "fotoAntiga"),
         ('{"category": null}', "BAD_PARAMETER", "category", "got null"),
         ('{"resolution": "2048"}', "BAD_PARAMETER", "resolution", 'got "2048"'),
         ('{"resolution": 2048.5}', "BAD_PARAMETER", "resolution", "a whole number"),
         ('{"resolution": 511}', "OUT_OF_RANGE", "resolution", "from 512 to 8192; got 511"),
         ('{"resolution": 8193}', "OUT_OF_RANGE", "resolution", "from 512 to 8192"),
-        ('{"detail_denoise": -0.1}', "OUT_OF_RANGE", "detail_denoise", "from 0 to 1"),
-        ('{"detail_denoise": 1.01}', "OUT_OF_RANGE", "detail_denoise", "got 1.01"),
+        ('{"denoise": -0.1}', "OUT_OF_RANGE", "denoise", "from 0 to 1"),
+        ('{"denoise": 1.01}', "OUT_OF_RANGE", "denoise", "got 1.01"),
         (
-            '{"category": "comida", "detail_denoise": 0.69}',
+            '{"category": "comida", "detail": 0.69}',
             "OUT_OF_RANGE",
-            "detail_denoise",
+            "detail",
             "0.7 to 1 when category is comida; got 0.69",
         ),
-        ('{"category": "logo", "detail_denoise": 0}', "OUT_OF_RANGE", "detail_denoise", "0.01"),
+        ('{"category": "logo", "detail": 0}', "OUT_OF_RANGE", "detail", "0.01"),
         (
-            '{"category": "pessoas_perto", "detail_denoise": 0.005}',
+            '{"category": "pessoas_perto", "denoise": 0.005}',
             "OUT_OF_RANGE",
-            "detail_denoise",
+            "denoise",
             "0 or 0.01 to 1",
         ),
-        ('{"detail_denoise": NaN}', "INPUT_NOT_JSON", "input_json", "JSON"),
+        ('{"denoise": NaN}', "INPUT_NOT_JSON", "input_json", "JSON"),
         ('["logo"]', "INPUT_NOT_JSON", "input_json", "object"),
         ('{"category": "logo"', "INPUT_NOT_JSON", "input_json", "truncated"),
         ("\ud800", "INPUT_NOT_JSON", "input_json", "one JSON object"),
@@ -102,14 +102,14 @@ def test_long_wrong_values_are_not_repeated_whole() -> None:
 
 def test_schema_tells_ranges_defaults_and_options() -> None:
     properties = json_schema(upscaler.TOOL)["properties"]
-    assert list(properties) == ["category", "detail_denoise", "resolution"]
+    assert list(properties) == ["category", "denoise", "detail", "resolution"]
     resolution = properties["resolution"]
     assert (resolution["minimum"], resolution["maximum"], resolution["default"]) == (
         512,
         8192,
         2048,
     )
-    offered = [option["value"] for option in properties["category"]["x-options"]]
+    offered = [option["value"] for option in properties["category"]["x-choices"]]
     assert sorted(offered) == properties["category"]["enum"]
     assert offered[0] == "pessoas_perto"
 
@@ -117,17 +117,11 @@ def test_schema_tells_ranges_defaults_and_options() -> None:
 def test_schema_tells_the_range_that_a_category_narrows() -> None:
     conditions = json_schema(upscaler.TOOL)["allOf"]
     food = next(c for c in conditions if c["if"]["properties"]["category"]["const"] == "comida")
-    assert food["then"]["properties"]["detail_denoise"] == {
+    assert food["then"]["properties"]["detail"] == {
         "minimum": 0.7,
         "maximum": 1.0,
         "default": 0.85,
     }
-
-
-def test_schema_tells_the_media_and_its_limits() -> None:
-    (video,) = json_schema(video_upscaler.TOOL)["x-media"]
-    assert (video["kind"], video["max_s"], video["max_side_px"]) == ("video", 10.0, 1280)
-    assert "video/mp4" in video["accept"]
 
 
 def test_schema_is_plain_json() -> None:

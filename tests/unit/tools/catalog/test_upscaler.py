@@ -20,7 +20,7 @@ def fields(plan: RunPlan) -> dict[str, str | MediaRef]:
 
 
 @pytest.mark.parametrize("category", ["pessoas_perto", "pessoas_longe"])
-@pytest.mark.parametrize("denoise", ["", ', "detail_denoise": 0', ', "detail_denoise": 0.0'])
+@pytest.mark.parametrize("denoise", ["", ', "denoise": 0', ', "denoise": 0.0'])
 def test_people_without_denoise_take_the_app_without_face(category: str, denoise: str) -> None:
     plan = run(f'{{"category": "{category}"{denoise}}}')
     assert plan.webapp_id == NO_FACE
@@ -30,7 +30,7 @@ def test_people_without_denoise_take_the_app_without_face(category: str, denoise
 @pytest.mark.parametrize("category", ["pessoas_perto", "pessoas_longe"])
 @pytest.mark.parametrize(("given", "sent"), [("0.01", "0.01"), ("0.6", "0.6"), ("1", "1")])
 def test_people_with_denoise_take_the_app_with_face(category: str, given: str, sent: str) -> None:
-    plan = run(f'{{"category": "{category}", "detail_denoise": {given}}}')
+    plan = run(f'{{"category": "{category}", "denoise": {given}}}')
     assert plan.webapp_id == FACE
     assert fields(plan) == {"1.image": IMAGE, "102.value": sent, "547.value": "2048"}
 
@@ -41,8 +41,8 @@ def test_people_with_denoise_take_the_app_with_face(category: str, given: str, s
         "",
         "{}",
         '{"category": "paisagem"}',
-        '{"category": "paisagem", "detail_denoise": 0.5}',
-        '{"detail_denoise": 0.5}',
+        '{"category": "paisagem", "denoise": 0.5}',
+        '{"denoise": 0.5}',
     ],
 )
 def test_landscape_or_no_category_takes_the_app_without_face(input_json: str) -> None:
@@ -57,13 +57,13 @@ def test_landscape_or_no_category_takes_the_app_without_face(input_json: str) ->
         ('{"category": "fotoAntiga"}', "2018913880214343681", {"139.image": IMAGE}),
         ('{"category": "comida"}', "2015855359243587585", {"50.image": IMAGE, "48.value": "0.85"}),
         (
-            '{"category": "comida", "detail_denoise": 0.7}',
+            '{"category": "comida", "detail": 0.7}',
             "2015855359243587585",
             {"50.image": IMAGE, "48.value": "0.7"},
         ),
         ('{"category": "logo"}', "2019239272464785409", {"39.image": IMAGE, "33.value": "0.4"}),
         (
-            '{"category": "logo", "detail_denoise": 0.01}',
+            '{"category": "logo", "detail": 0.01}',
             "2019239272464785409",
             {"39.image": IMAGE, "33.value": "0.01"},
         ),
@@ -90,9 +90,7 @@ def test_category_maps_to_its_own_app_and_nodes(
 def test_resolution_is_never_sent_above_the_memory_cap(
     given: int, sent: str, denoise: float
 ) -> None:
-    plan = run(
-        f'{{"category": "pessoas_perto", "resolution": {given}, "detail_denoise": {denoise}}}'
-    )
+    plan = run(f'{{"category": "pessoas_perto", "resolution": {given}, "denoise": {denoise}}}')
     assert plan.nodes[-1] == Node("547" if denoise else "548", "value", sent)
 
 
@@ -102,15 +100,20 @@ def test_capped_resolution_is_told_as_an_adjustment() -> None:
 
 
 def test_parameters_without_effect_are_told_as_adjustments() -> None:
-    plan = run('{"category": "fotoAntiga", "detail_denoise": 0.5, "resolution": 1024}')
+    plan = run('{"category": "fotoAntiga", "denoise": 0.5, "resolution": 1024}')
     assert [(a.field, a.given, a.sent) for a in plan.adjustments] == [
         ("resolution", "1024", ""),
-        ("detail_denoise", "0.5", ""),
+        ("denoise", "0.5", ""),
     ]
 
 
+def test_the_wrong_kind_of_detail_is_told_as_an_adjustment() -> None:
+    plan = run('{"category": "pessoas_perto", "detail": 0.5}')
+    assert [adjustment.field for adjustment in plan.adjustments] == ["detail"]
+
+
 def test_nothing_is_adjusted_when_all_is_sent_as_given() -> None:
-    assert run('{"category": "comida", "detail_denoise": 0.9}').adjustments == ()
+    assert run('{"category": "comida", "detail": 0.9}').adjustments == ()
 
 
 def test_prices_are_60_and_50_for_logo() -> None:
@@ -120,6 +123,6 @@ def test_prices_are_60_and_50_for_logo() -> None:
 
 
 def test_all_values_are_strings_on_the_small_machine() -> None:
-    plan = run('{"category": "pessoas_perto", "detail_denoise": 1}')
+    plan = run('{"category": "pessoas_perto", "denoise": 1}')
     assert all(isinstance(node.value, str | MediaRef) for node in plan.nodes)
     assert plan.instance_type == "default"
