@@ -37,3 +37,6 @@ protos: setup .venv-protos/.ready ## rebuild sdk/src/etapa from protos/
 format: setup ## rewrite the code in the house form
 	$(BIN)/ruff format services sdk/src/etapa_client tests scripts
 	$(BIN)/ruff check --fix --quiet services sdk/src/etapa_client tests scripts
+
+new-tool: setup ## write the one file of a new tool: NAME=… [APP=… CREDITS=…]
+	$(BIN)/python scripts/new_tool.py "$(NAME)" $(if $(APP),--app $(APP)) $(if $(CREDITS),--credits $(CREDITS))
