@@ -32,11 +32,13 @@ class _AccountHealthEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     ACCOUNT_HEALTH_OK: _AccountHealth.ValueType  # 1
     """Takes jobs."""
     ACCOUNT_HEALTH_FULL: _AccountHealth.ValueType  # 2
-    """The provider said it is full; one job probes it after full_until."""
+    """The provider said it is full; one job probes it after rests_until."""
     ACCOUNT_HEALTH_UNAUTHORIZED: _AccountHealth.ValueType  # 3
     """The provider refused the key; out of rotation until its key or health is set."""
     ACCOUNT_HEALTH_NO_MONEY: _AccountHealth.ValueType  # 4
     """The provider said there is no money; out of rotation until health is set."""
+    ACCOUNT_HEALTH_UNREACHABLE: _AccountHealth.ValueType  # 5
+    """Its site can't be reached; one job probes it after rests_until."""
 
 class AccountHealth(_AccountHealth, metaclass=_AccountHealthEnumTypeWrapper):
     """Why an account may or may not be used."""
@@ -46,11 +48,13 @@ ACCOUNT_HEALTH_UNSPECIFIED: AccountHealth.ValueType  # 0
 ACCOUNT_HEALTH_OK: AccountHealth.ValueType  # 1
 """Takes jobs."""
 ACCOUNT_HEALTH_FULL: AccountHealth.ValueType  # 2
-"""The provider said it is full; one job probes it after full_until."""
+"""The provider said it is full; one job probes it after rests_until."""
 ACCOUNT_HEALTH_UNAUTHORIZED: AccountHealth.ValueType  # 3
 """The provider refused the key; out of rotation until its key or health is set."""
 ACCOUNT_HEALTH_NO_MONEY: AccountHealth.ValueType  # 4
 """The provider said there is no money; out of rotation until health is set."""
+ACCOUNT_HEALTH_UNREACHABLE: AccountHealth.ValueType  # 5
+"""Its site can't be reached; one job probes it after rests_until."""
 Global___AccountHealth: typing_extensions.TypeAlias = AccountHealth
 
 @typing.final
@@ -64,7 +68,7 @@ class Account(google.protobuf.message.Message):
     SLOTS_FIELD_NUMBER: builtins.int
     HELD_FIELD_NUMBER: builtins.int
     HEALTH_FIELD_NUMBER: builtins.int
-    FULL_UNTIL_FIELD_NUMBER: builtins.int
+    RESTS_UNTIL_FIELD_NUMBER: builtins.int
     PAUSED_FIELD_NUMBER: builtins.int
     LAST_ERROR_FIELD_NUMBER: builtins.int
     HEALTH_CHANGED_AT_FIELD_NUMBER: builtins.int
@@ -83,8 +87,8 @@ class Account(google.protobuf.message.Message):
     last_error: builtins.str
     """Last words of the provider about this account; masked."""
     @property
-    def full_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Until when a full account rests; unset unless full."""
+    def rests_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until when a full or unreachable account rests; unset otherwise."""
 
     @property
     def health_changed_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -98,13 +102,13 @@ class Account(google.protobuf.message.Message):
         slots: builtins.int = ...,
         held: builtins.int = ...,
         health: Global___AccountHealth.ValueType = ...,
-        full_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        rests_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         paused: builtins.bool = ...,
         last_error: builtins.str = ...,
         health_changed_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["full_until", b"full_until", "health_changed_at", b"health_changed_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["base_url", b"base_url", "full_until", b"full_until", "health", b"health", "health_changed_at", b"health_changed_at", "held", b"held", "last_error", b"last_error", "name", b"name", "paused", b"paused", "slots", b"slots"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["health_changed_at", b"health_changed_at", "rests_until", b"rests_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["base_url", b"base_url", "health", b"health", "health_changed_at", b"health_changed_at", "held", b"held", "last_error", b"last_error", "name", b"name", "paused", b"paused", "rests_until", b"rests_until", "slots", b"slots"]) -> None: ...
 
 Global___Account: typing_extensions.TypeAlias = Account
 

@@ -1,0 +1,238 @@
+"""Errors as classes: a caller catches `JobNotFoundError`, never a status code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from grpc import aio
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class EtapaError(Exception):
+    """Base of all errors of this client, and the class of reasons that it does not know.
+
+    `reason` is the server's stable UPPER_SNAKE word, `facts` the values in the message, `code`
+    the gRPC status, `retry_after_s` the pause the server asked for (0: none).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "UNKNOWN",
+        facts: Mapping[str, str] | None = None,
+        code: grpc.StatusCode = grpc.StatusCode.UNKNOWN,
+        retry_after_s: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.facts: Mapping[str, str] = dict(facts or {})
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def trace_id(self) -> str:
+        """The trace id that the server gave with an internal error; empty if none."""
+        return self.facts.get("trace_id", "")
+
+
+class _JobError(EtapaError):
+    @property
+    def job_id(self) -> str:
+        """The job in question."""
+        return self.facts.get("job_id", "")
+
+
+class JobNotFoundError(_JobError):
+    """No job has this id."""
+
+
+class JobAlreadyFinalError(_JobError):
+    """The job is completed, failed or cancelled, and stays so."""
+
+
+class JobNotFinalError(_JobError):
+    """The job is still open; only a final one can be tried again."""
+
+
+class JobNotQueuedError(_JobError):
+    """The job does not wait in the queue."""
+
+
+class RequestIdReusedError(EtapaError):
+    """This request id was used before, for something else."""
+
+    @property
+    def request_id(self) -> str:
+        """The request id in question."""
+        return self.facts.get("request_id", "")
+
+
+class TooManyActiveJobsError(EtapaError):
+    """The user has as many active jobs as allowed."""
+
+    @property
+    def active_job_ids(self) -> tuple[str, ...]:
+        """The active jobs."""
+        joined = self.facts.get("active_job_ids", "") or self.facts.get("active_job_id", "")
+        return tuple(part for part in joined.replace(" ", "").split(",") if part)
+
+
+class ToolNotFoundError(EtapaError):
+    """No tool has this name."""
+
+    @property
+    def tool(self) -> str:
+        """The name asked for."""
+        return self.facts.get("tool", "")
+
+
+class AccountNotFoundError(EtapaError):
+    """No provider account has this name."""
+
+    @property
+    def account(self) -> str:
+        """The name asked for."""
+        return self.facts.get("account", "")
+
+
+class PayloadNotFoundError(EtapaError):
+    """No payload has this id."""
+
+    @property
+    def payload_id(self) -> str:
+        """The id asked for."""
+        return self.facts.get("payload_id", "")
+
+
+class InvalidInputError(EtapaError):
+    """The request itself is wrong; the same request never works."""
+
+    @property
+    def field(self) -> str:
+        """The culprit; empty where it is no single field."""
+        return self.facts.get("field", "")
+
+
+class DeadlineRequiredError(InvalidInputError):
+    """The call had no deadline."""
+
+
+class SeqExpiredError(_JobError):
+    """The events from that number on are no longer kept one by one. Read the trail instead."""
+
+
+class CursorExpiredError(EtapaError):
+    """The cursor is too old. Start again without one."""
+
+
+class UnavailableError(EtapaError):
+    """The server, or something it needs, is down. The same call may work soon."""
+
+
+class DeadlineExceededError(EtapaError):
+    """No answer came in time. Whether the call took effect is unknown."""
+
+
+_REASONS: Mapping[str, type[EtapaError]] = {
+    "JOB_NOT_FOUND": JobNotFoundError,
+    "JOB_ALREADY_FINAL": JobAlreadyFinalError,
+    "JOB_NOT_FINAL": JobNotFinalError,
+    "JOB_NOT_QUEUED": JobNotQueuedError,
+    "REQUEST_ID_REUSED": RequestIdReusedError,
+    "TOO_MANY_ACTIVE_JOBS": TooManyActiveJobsError,
+    "TOOL_NOT_FOUND": ToolNotFoundError,
+    "ACCOUNT_NOT_FOUND": AccountNotFoundError,
+    "PAYLOAD_NOT_FOUND": PayloadNotFoundError,
+    "DEADLINE_REQUIRED": DeadlineRequiredError,
+    "SEQ_EXPIRED": SeqExpiredError,
+    "CURSOR_EXPIRED": CursorExpiredError,
+}
+_CODES: Mapping[grpc.StatusCode, type[EtapaError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
+}
+
+
+class Reasons:
+    """The words of `EtapaError.reason` that this client knows."""
+
+    KNOWN: ClassVar[frozenset[str]] = frozenset(_REASONS)
+
+
+def error_from(call_error: aio.AioRpcError, address: str) -> EtapaError:
+    """Turn a failed call into the error of its reason. Raise it `from call_error`."""
+    info, retry_after_s, field = _details(call_error)
+    code = call_error.code()
+    if info is None:
+        return _without_details(call_error, address)
+    kind = _REASONS.get(info.reason) or _CODES.get(code, EtapaError)
+    facts = dict(info.metadata)
+    if field:
+        facts.setdefault("field", field)
+    return kind(
+        call_error.details() or info.reason,
+        reason=info.reason,
+        facts=facts,
+        code=code,
+        retry_after_s=retry_after_s,
+    )
+
+
+def _details(call_error: aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo | None, float, str]:
+    info: error_details_pb2.ErrorInfo | None = None
+    retry_after_s, field = 0.0, ""
+    for detail in _status_of(call_error).details:
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            detail.Unpack(info)
+        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            retry = error_details_pb2.RetryInfo()
+            detail.Unpack(retry)
+            retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad = error_details_pb2.BadRequest()
+            detail.Unpack(bad)
+            field = bad.field_violations[0].field if bad.field_violations else ""
+    return info, retry_after_s, field
+
+
+def _status_of(call_error: aio.AioRpcError) -> status_pb2.Status:
+    status = status_pb2.Status()
+    metadata = call_error.trailing_metadata()
+    raw = metadata.get(_DETAILS_KEY) if metadata is not None else None
+    if isinstance(raw, bytes):
+        try:
+            status.ParseFromString(raw)
+        except Exception:  # DecodeError differs between protobuf back ends; no details, then
+            return status_pb2.Status()
+    return status
+
+
+def _without_details(call_error: aio.AioRpcError, address: str) -> EtapaError:
+    code, said = call_error.code(), call_error.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        message = (
+            f"No Etapa service answers at {address} ({said}). "
+            "Check the address and that the service is up (`make up`), then try again."
+        )
+        return UnavailableError(
+            message, reason="UNAVAILABLE", facts={"address": address}, code=code
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        message = f"{address} gave no answer in time. Read the state again before repeating."
+        return DeadlineExceededError(
+            message, reason="DEADLINE_EXCEEDED", facts={"address": address}, code=code
+        )
+    kind = _CODES.get(code, EtapaError)
+    message = said or f"{address} answered {code.name}."
+    return kind(message, reason=code.name, facts={"address": address}, code=code)
