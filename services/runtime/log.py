@@ -54,7 +54,7 @@ def set_up_logging(service: str, level: str = "INFO") -> None:
 
 def get_log(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of a module."""
-    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(logger=name))
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(module=name))
 
 
 def _add_service(service: str) -> structlog.typing.Processor:

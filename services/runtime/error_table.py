@@ -1,0 +1,141 @@
+"""The one table from errors to what a caller sees, for the gRPC edge and its HTTP twin alike."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import asyncpg
+import grpc
+
+from etapa_client.errors import EtapaError as RemoteError
+from services.runtime.errors import (
+    DuplicateError,
+    EtapaError,
+    ExpiredError,
+    ForbiddenTransitionError,
+    InvalidInputError,
+    LostRaceError,
+    NotFoundError,
+    QuotaError,
+    UnavailableError,
+)
+from services.runtime.redact import redact_text
+
+DOMAIN = "etapa"
+RETRY_AFTER_S = 1.0
+INTERNAL_TEXT = "Something went wrong inside Etapa. Report the trace id to its operators."
+DATABASE_TEXT = "Etapa's database does not answer at the moment. Try again in a few seconds."
+
+KINDS: Mapping[type[EtapaError], grpc.StatusCode] = {
+    InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    DuplicateError: grpc.StatusCode.ALREADY_EXISTS,
+    ForbiddenTransitionError: grpc.StatusCode.FAILED_PRECONDITION,
+    LostRaceError: grpc.StatusCode.ABORTED,
+    QuotaError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ExpiredError: grpc.StatusCode.OUT_OF_RANGE,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+}
+HTTP_STATUSES: Mapping[grpc.StatusCode, int] = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 410,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+_DATABASE_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    ConnectionError,
+    socket.gaierror,
+)
+_UNREACHABLE = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ETIMEDOUT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a caller is told. `expected` is False where the operators must be told more."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    input_field: str = ""
+    retry_after_s: float = 0.0
+    expected: bool = True
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of the same meaning."""
+        return HTTP_STATUSES.get(self.code, 500)
+
+
+def answer_to(error: Exception) -> Answer:
+    """Decide what a caller learns of an error: never the text of one that we do not know."""
+    if isinstance(error, EtapaError):
+        return _of_kind(error)
+    if isinstance(error, RemoteError):
+        return _of_remote(error)
+    if is_database_gone(error):
+        return Answer(
+            grpc.StatusCode.UNAVAILABLE,
+            "DATABASE_UNAVAILABLE",
+            DATABASE_TEXT,
+            retry_after_s=RETRY_AFTER_S,
+        )
+    return Answer(grpc.StatusCode.INTERNAL, "INTERNAL", INTERNAL_TEXT, expected=False)
+
+
+def is_database_gone(error: BaseException) -> bool:
+    """Tell whether the error means that a connection could not be made or broke."""
+    if isinstance(error, asyncpg.InterfaceError):
+        # asyncpg uses this class for misuse as well; only its texts tell a lost connection.
+        return "clos" in str(error)
+    if isinstance(error, _DATABASE_GONE):
+        return True
+    return isinstance(error, OSError) and error.errno in _UNREACHABLE
+
+
+def _of_kind(error: EtapaError) -> Answer:
+    code = next((KINDS[base] for base in type(error).__mro__ if base in KINDS), None)
+    if code is None:
+        return Answer(grpc.StatusCode.INTERNAL, "INTERNAL", INTERNAL_TEXT, expected=False)
+    return Answer(
+        code,
+        error.reason,
+        redact_text(error.message),
+        {name: redact_text(str(value)) for name, value in error.facts.items()},
+        input_field=error.field if isinstance(error, InvalidInputError) else "",
+        retry_after_s=RETRY_AFTER_S if isinstance(error, UnavailableError) else 0.0,
+    )
+
+
+def _of_remote(error: RemoteError) -> Answer:
+    # Another service of ours answered; its caller's caller should read the same answer.
+    code = grpc.StatusCode.UNAVAILABLE if error.code is None else error.code
+    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+        return Answer(grpc.StatusCode.INTERNAL, "INTERNAL", INTERNAL_TEXT, expected=False)
+    return Answer(
+        code,
+        error.reason,
+        redact_text(error.message),
+        dict(error.facts),
+        input_field=error.facts.get("field", "") if code.name == "INVALID_ARGUMENT" else "",
+        retry_after_s=RETRY_AFTER_S if code is grpc.StatusCode.UNAVAILABLE else 0.0,
+    )

@@ -1,0 +1,254 @@
+"""What surrounds every RPC: its span, the deadline rule, and the one place where errors end.
+
+Handlers are wrapped once per method, not once per call, since an interceptor chain costs more
+than the wrapped handler does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc import aio
+
+from services.runtime.error_table import DOMAIN, Answer, answer_to
+from services.runtime.log import get_log
+
+DEADLINE_EXEMPT = frozenset(
+    {
+        "/etapa.observability.v1.TrailService/Watch",
+        "/etapa.observability.v1.TrailService/WatchJobs",
+        "/etapa.observability.v1.IntakeService/RecordEvents",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/List",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    }
+)
+# gRPC counts the percent-encoded text against the peer's header limit (8 KiB where unset), and
+# the text goes twice, so a provider's long message is cut here; the trail has it whole.
+MESSAGE_CHARS = 900
+FACT_CHARS = 300
+FACTS = 20
+
+_NO_DEADLINE = Answer(
+    grpc.StatusCode.INVALID_ARGUMENT,
+    "DEADLINE_REQUIRED",
+    "This call needs a deadline. Set one in the client (in Python: timeout=10, in seconds).",
+)
+_STOPPING = Answer(
+    grpc.StatusCode.UNAVAILABLE,
+    "SERVER_STOPPING",
+    "This server is stopping. Connect again; a stream resumes from the last number seen.",
+    retry_after_s=0.5,
+)
+_log = get_log(__name__)
+
+# grpc's own classes can't be subscripted; its stubs want it.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+Behavior: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
+
+
+class ServerSpan(Protocol):
+    """One RPC as the tracer sees it."""
+
+    trace_id: str
+
+    def end(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
+        """Close the span with the RPC's final status."""
+
+
+SpanStarter: TypeAlias = "Callable[[str, Context], ServerSpan]"
+
+
+class EdgeInterceptor(aio.ServerInterceptor):
+    """Wraps every handler: deadline rule, error table, span, and an orderly end on `drain()`."""
+
+    def __init__(self, start_span: SpanStarter, log: Any = _log) -> None:
+        self._start_span = start_span
+        self._log = log
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._ended: set[asyncio.Task[Any]] = set()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Return the wrapped handler of the method."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = str(handler_call_details.method)
+        known = self._wrapped.get(method)
+        if known is None or known[0] is not handler:
+            known = self._wrapped[method] = (handler, self._wrap(method, handler))
+        return known[1]
+
+    async def drain(self, grace_s: float) -> None:
+        """End streams without a deadline now, wait for other calls, end those left at the last."""
+        self._end(self._streams)
+        calls = set(self._calls)
+        if calls and grace_s > 0:
+            await asyncio.wait(calls, timeout=grace_s)
+        left = self._streams | self._calls
+        self._end(left)
+        if left:
+            await asyncio.wait(left, timeout=1)
+
+    def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
+        for task in tuple(tasks):
+            self._ended.add(task)
+            task.cancel()
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        behavior = _behavior_of(handler)
+        run: Behavior = self._guard(method, behavior)
+        return _handler_like(handler, run)
+
+    def _guard(self, method: str, behavior: Behavior) -> Behavior:
+        exempt = method in DEADLINE_EXEMPT
+        tasks = self._streams if exempt else self._calls
+
+        async def guarded(request: Any, context: Context) -> Any:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - grpc.aio runs every RPC in a task of its own
+            tasks.add(task)
+            span = self._start_span(method, context)
+            failure: BaseException | None = None
+            try:
+                if not exempt and context.time_remaining() is None:
+                    await abort(context, _NO_DEADLINE)
+                return await behavior(request, context)
+            except aio.AbortError as error:
+                failure = error
+                raise
+            except asyncio.CancelledError as error:
+                failure = error
+                if task not in self._ended:
+                    raise
+                task.uncancel()
+                await abort(context, _STOPPING)
+            except Exception as error:
+                failure = error
+                await self._answer(method, context, error, span.trace_id)
+            finally:
+                tasks.discard(task)
+                self._ended.discard(task)
+                span.end(_final_code(context, failure), failure)
+
+        return guarded
+
+    async def _answer(self, method: str, context: Context, error: Exception, trace_id: str) -> None:
+        answer = answer_to(error)
+        facts = dict(answer.facts)
+        if not answer.expected:
+            facts["trace_id"] = trace_id
+            self._log.error("rpc_failed", method=method, exc_info=error)
+        elif answer.code is grpc.StatusCode.UNAVAILABLE:
+            self._log.warning(
+                "rpc_unavailable", method=method, reason=answer.reason, cause=repr(error)
+            )
+        await abort(context, answer, facts)
+
+
+async def abort(context: Context, answer: Answer, facts: Mapping[str, str] | None = None) -> None:
+    """End the RPC with the answer as google.rpc.Status: ErrorInfo, and what else fits it."""
+    status = status_of(answer, answer.facts if facts is None else facts)
+    await context.abort(
+        answer.code,
+        status.message,
+        (("grpc-status-details-bin", status.SerializeToString()),),
+    )
+
+
+def status_of(answer: Answer, facts: Mapping[str, str]) -> status_pb2.Status:
+    """Build the google.rpc.Status of an answer (AIP-193)."""
+    message = _cut(answer.message, MESSAGE_CHARS)
+    info = error_details_pb2.ErrorInfo(reason=answer.reason, domain=DOMAIN)
+    for name, value in list(facts.items())[:FACTS]:
+        info.metadata[name] = _cut(value, FACT_CHARS)
+    details: list[Any] = [info]
+    if answer.input_field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=answer.input_field, description=message
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if answer.retry_after_s:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(answer.retry_after_s * 1000))
+        details.append(retry)
+    return status_pb2.Status(
+        code=answer.code.value[0], message=message, details=[_packed(each) for each in details]
+    )
+
+
+def _packed(message: Any) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _final_code(context: Context, failure: BaseException | None) -> grpc.StatusCode:
+    code = context.code()
+    if isinstance(code, int):
+        code = _CODES.get(code, grpc.StatusCode.UNKNOWN)
+    if code and code is not grpc.StatusCode.OK:
+        return code
+    if failure is None:
+        return grpc.StatusCode.OK
+    cancelled = isinstance(failure, asyncio.CancelledError)
+    return grpc.StatusCode.CANCELLED if cancelled else grpc.StatusCode.UNKNOWN
+
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _behavior_of(handler: Handler) -> Behavior:
+    function: Any = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+    if function is None:
+        raise TypeError("a gRPC handler without a function")
+    if inspect.isasyncgenfunction(function):
+        return _writer(function)
+    if not inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function!r} must be `async def`: a blocking handler stops the server")
+    behavior: Behavior = function
+    return behavior
+
+
+def _writer(generate: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Behavior:
+    # As a coroutine that writes, the whole stream lives in one frame: a span can be held around
+    # it, and its end is seen whatever ends it.
+    async def write_all(request: Any, context: Context) -> None:
+        async with aclosing(generate(request, context)) as messages:
+            async for message in messages:
+                await context.write(message)
+
+    return write_all
+
+
+def _handler_like(handler: Handler, run: Behavior) -> Handler:
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[(bool(handler.request_streaming), bool(handler.response_streaming))]
+    made: Handler = make(run, handler.request_deserializer, handler.response_serializer)
+    return made
