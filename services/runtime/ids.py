@@ -21,4 +21,5 @@ def new_token() -> str:
 
 def token_hash(token: str) -> bytes:
     """Return the SHA-256 (32 bytes) by which a token is known to the database."""
-    return hashlib.sha256(token.encode()).digest()
+    # What comes out of a URL may hold lone surrogates, which plain UTF-8 refuses.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

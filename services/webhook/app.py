@@ -1,0 +1,158 @@
+"""The gateway's HTTP edge: bytes in, commit, 200. It looks at no body and knows no token."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+from opentelemetry.trace import SpanKind
+
+from services.runtime.errors import UnavailableError
+from services.runtime.ids import new_id, token_hash
+from services.runtime.log import get_log
+from services.runtime.tracing import LightSpan, start_span
+from services.webhook.domain import (
+    KEPT_OF_OVERSIZED_BYTES,
+    Delivery,
+    hide_token,
+    join_headers,
+)
+from services.webhook.inbox import Inbox
+
+log = get_log(__name__)
+
+ROUTES = ("/runninghub/{token}", "/runninghub/video/{token}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a body may be, and how long all of it may take to arrive."""
+
+    max_bytes: int
+    read_timeout_s: float
+
+
+class CallbackEdge:
+    """Handlers of the callback routes."""
+
+    def __init__(self, inbox: Inbox, limits: Limits) -> None:
+        self._inbox = inbox
+        self._limits = limits
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes; other methods are answered 405."""
+        for route in ROUTES:
+            app.router.add_post(route, self.receive)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Keep whatever came: known, unknown, repeated, late and malformed alike."""
+        # A root of its own: what the internet says about our traces is not believed.
+        span = start_span("POST /runninghub/{token}", parent="", kind=SpanKind.SERVER)
+        status = 500
+        try:
+            status = await self._receive(request, span)
+        finally:
+            _end(span, status)
+        return _ANSWERS[status]()
+
+    async def _receive(self, request: web.Request, span: LightSpan) -> int:
+        try:
+            body, size, is_whole = await self._read(request)
+        except TimeoutError:
+            return 408
+        except web.RequestPayloadError:
+            return 400
+        delivery = _delivery(request, body, size, span.traceparent, is_too_large=not is_whole)
+        try:
+            await self._inbox.keep(delivery)
+        except UnavailableError:
+            log.warning("callback_refused", delivery_id=str(delivery.delivery_id), status=503)
+            return 503
+        except Exception:
+            # Full disk, missing table: whatever it is, nothing was stored.
+            log.exception("callback_refused", delivery_id=str(delivery.delivery_id), status=503)
+            return 503
+        return 200 if is_whole else 413
+
+    async def _read(self, request: web.Request) -> tuple[bytes, int, bool]:
+        """Return the body, the bytes seen, and whether the body is whole within the limit."""
+        content = request.content
+        most = self._limits.max_bytes
+        if content.is_eof() and content.exception() is None:
+            whole = content.read_nowait()
+            if len(whole) <= most:
+                return whole, len(whole), True
+            return whole[:KEPT_OF_OVERSIZED_BYTES], len(whole), False
+        declared = request.content_length or 0
+        # Of a body that says it is too large only the part that is kept need be read.
+        enough = KEPT_OF_OVERSIZED_BYTES if declared > most else most + 1
+        body = bytearray()
+        async with asyncio.timeout(self._limits.read_timeout_s):
+            while len(body) < enough and (piece := await content.readany()):
+                body += piece
+        is_whole = len(body) <= most and declared <= most
+        kept = body if is_whole else body[:KEPT_OF_OVERSIZED_BYTES]
+        return bytes(kept), len(body), is_whole
+
+
+def _delivery(
+    request: web.Request, body: bytes, size: int, traceparent: str, *, is_too_large: bool
+) -> Delivery:
+    return Delivery(
+        delivery_id=new_id(),
+        token_hash=token_hash(request.match_info["token"]),
+        target=hide_token(request.raw_path).encode("utf-8", "surrogateescape"),
+        headers=join_headers(request.raw_headers),
+        body=body,
+        body_bytes=size,
+        is_too_large=is_too_large,
+        received_at=datetime.now(UTC),
+        traceparent=traceparent,
+    )
+
+
+def _end(span: LightSpan, status: int) -> None:
+    if span.is_recording():
+        span.set_attributes(
+            {
+                "http.request.method": "POST",
+                "http.route": "/runninghub/{token}",
+                "http.response.status_code": status,
+            }
+        )
+        if status >= 500:
+            span.fail(str(status))
+    span.end()
+
+
+def _ok() -> web.Response:
+    return web.Response(text="ok")
+
+
+def _bad_request() -> web.Response:
+    return _closing(400, "the request's body broke off or is not framed as HTTP wants it")
+
+
+def _too_slow() -> web.Response:
+    return _closing(408, "the request's body did not arrive in time")
+
+
+def _too_large() -> web.Response:
+    return _closing(413, "the request's body is larger than this gateway accepts")
+
+
+def _away() -> web.Response:
+    response = _closing(503, "nothing can be stored at the moment; send it again soon")
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _closing(status: int, text: str) -> web.Response:
+    response = web.Response(status=status, text=text)
+    response.force_close()
+    return response
+
+
+_ANSWERS = {200: _ok, 400: _bad_request, 408: _too_slow, 413: _too_large, 503: _away}

@@ -1,0 +1,176 @@
+"""Passes kept deliveries on to one peer, in batches, until it acknowledges them.
+
+One loop a peer, each independent of the other. Deliveries are locked, not leased, while they
+are under way: several gateways share the work, and whatever a crash leaves is simply still due.
+The peers know deliveries by their id, so sending one twice is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import grpc
+
+from etapa_client.errors import EtapaError as RemoteError
+from services.runtime.db import AWAY_ERRORS, Connection, Pool, transaction
+from services.runtime.errors import UnavailableError
+from services.runtime.failpoints import failpoint
+from services.runtime.log import get_log
+from services.webhook import store
+from services.webhook.domain import Claimed, Delivery, Peer, pause_s
+
+log = get_log(__name__)
+
+BATCH = 250
+BATCH_BYTES = 5 * 1024 * 1024 // 2
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 2.0
+
+Send = Callable[[Sequence[Delivery]], Awaitable[None]]
+
+# What these say is about the peer, not about what was sent to it.
+_PEER_AWAY = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What a peer made of a batch; what is in neither list was not tried."""
+
+    acknowledged: list[uuid.UUID] = field(default_factory=list)
+    refused: list[Claimed] = field(default_factory=list)
+    away: Exception | None = None
+
+
+class Forwarder:
+    """The loop of one peer. `send` returns once the peer has acknowledged all it was given."""
+
+    def __init__(self, pool: Pool, peer: Peer, send: Send, *, poll_s: float) -> None:
+        self._pool = pool
+        self._peer = peer
+        self._send = send
+        self._poll_s = poll_s
+        self._new = asyncio.Event()
+
+    def wake(self) -> None:
+        """Hint that something new was kept. A lost hint costs one poll interval."""
+        self._new.set()
+
+    async def run(self) -> None:
+        """Forward until cancelled; whatever fails is logged and tried again."""
+        failures = 0
+        while True:
+            self._new.clear()
+            try:
+                is_more_due = await self.turn()
+                failures = 0
+            except AWAY_ERRORS as error:
+                failures += 1
+                self._log_trouble("database_away", error, failures)
+            except (RemoteError, UnavailableError) as error:
+                failures += 1
+                self._log_trouble("peer_away", error, failures)
+            except Exception:
+                failures += 1
+                log.exception("forwarding_failed", peer=self._peer.value, failures=failures)
+            if failures:
+                await asyncio.sleep(_backoff_s(failures))
+            elif not is_more_due:
+                await self._rest()
+
+    async def turn(self) -> bool:
+        """Forward one batch; tell whether more may be due at once. Raises what stopped it."""
+        async with transaction(self._pool) as conn:
+            claimed = await store.claim_deliveries(
+                conn, self._peer, datetime.now(UTC), BATCH, BATCH_BYTES
+            )
+            if not claimed:
+                return False
+            verdict = await self._offer(claimed)
+            await self._settle(conn, verdict)
+        if verdict.away is not None:
+            raise verdict.away
+        return bool(verdict.acknowledged)
+
+    async def _offer(self, claimed: Sequence[Claimed]) -> _Verdict:
+        """Send a batch; halve what is refused until the culprits stand alone."""
+        verdict = _Verdict()
+        parts = [claimed]
+        while parts:
+            part = parts.pop()
+            try:
+                await self._send([one.delivery for one in part])
+            except (RemoteError, UnavailableError) as error:
+                if _is_away(error):
+                    verdict.away = error
+                    break
+                if len(part) > 1:
+                    half = len(part) // 2
+                    parts += [part[half:], part[:half]]
+                else:
+                    verdict.refused += part
+                    self._log_refusal(part[0], error)
+            else:
+                verdict.acknowledged += [one.delivery.delivery_id for one in part]
+        return verdict
+
+    async def _settle(self, conn: Connection, verdict: _Verdict) -> None:
+        for one in verdict.refused:
+            until = datetime.now(UTC) + timedelta(seconds=pause_s(one.refusals + 1))
+            await store.postpone_forward(conn, self._peer, one.delivery.delivery_id, until)
+        if not verdict.acknowledged:
+            return
+        finished = await store.delete_acknowledged(conn, self._peer, verdict.acknowledged)
+        if finished:
+            # Both peers have acknowledged, and nothing of it is committed yet.
+            failpoint("forwarded_not_deleted")
+        log.info(
+            "callbacks_forwarded",
+            peer=self._peer.value,
+            count=len(verdict.acknowledged),
+            first=str(verdict.acknowledged[0]),
+            finished=finished,
+        )
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_s * random.uniform(0.8, 1.2)):  # noqa: S311
+                await self._new.wait()
+        except TimeoutError:
+            return
+
+    def _log_trouble(self, action: str, error: BaseException, failures: int) -> None:
+        # The first of a row is news; a peer that stays away must not fill the log.
+        if failures == 1 or failures % 30 == 0:
+            log.warning(action, peer=self._peer.value, error=str(error), failures=failures)
+
+    def _log_refusal(self, one: Claimed, error: Exception) -> None:
+        log.error(
+            "callback_set_aside",
+            peer=self._peer.value,
+            delivery_id=str(one.delivery.delivery_id),
+            refusals=one.refusals + 1,
+            error=str(error),
+        )
+
+
+def _is_away(error: RemoteError | UnavailableError) -> bool:
+    return isinstance(error, UnavailableError) or error.code in _PEER_AWAY
+
+
+def _backoff_s(failures: int) -> float:
+    ceiling: float = min(FIRST_BACKOFF_S * 2 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
+    return ceiling * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,13 @@
+-- Deletes those deliveries that every peer has acknowledged; returns how many they are.
+-- $1 delivery ids, locked by lock_deliveries.sql in an earlier statement.
+-- Index: inbox_pkey, forwards_pkey.
+WITH finished AS (
+    DELETE FROM webhook.inbox i
+    WHERE i.delivery_id = ANY ($1::uuid[])
+      AND NOT EXISTS (
+          SELECT FROM webhook.forwards f
+          WHERE f.peer IN ('observability', 'queue') AND f.delivery_id = i.delivery_id
+      )
+    RETURNING 1
+)
+SELECT count(*) FROM finished

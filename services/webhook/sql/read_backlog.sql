@@ -1,0 +1,9 @@
+-- Answers whether the database can be read, for the health check: how much waits for each peer,
+-- counted to a bound.
+-- $1 the bound.
+-- Index: forwards_pkey.
+SELECT peer, (
+    SELECT count(*)
+    FROM (SELECT FROM webhook.forwards f WHERE f.peer = peers.peer LIMIT $1) AS some
+) AS waiting
+FROM (VALUES ('observability'), ('queue')) AS peers (peer)

@@ -1,0 +1,68 @@
+"""The only code that runs queries on the schema `webhook`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from services.runtime.db import Connection
+from services.runtime.sql import load_statements
+from services.webhook.domain import Claimed, Delivery, Peer
+
+SCHEMA = "webhook"
+MIGRATIONS = Path(__file__).parent / "migrations"
+_SQL = load_statements(__file__)
+
+
+async def insert_deliveries(
+    conn: Connection, deliveries: Sequence[Delivery], timeout_s: float
+) -> None:
+    """Keep deliveries durably, all or none, in one statement. Idempotent."""
+    columns = zip(
+        *[
+            (
+                one.delivery_id,
+                one.token_hash,
+                one.target,
+                one.headers,
+                one.body,
+                one.body_bytes,
+                one.is_too_large,
+                one.received_at,
+                one.traceparent,
+            )
+            for one in deliveries
+        ],
+        strict=True,
+    )
+    await conn.execute(_SQL["insert_deliveries"], *columns, timeout=timeout_s)
+
+
+async def claim_deliveries(
+    conn: Connection, peer: Peer, now: datetime, most: int, most_bytes: int
+) -> list[Claimed]:
+    """Lock the oldest deliveries due to a peer until the transaction ends, and return them."""
+    rows = await conn.fetch(_SQL["claim_deliveries"], peer.value, now, most, most_bytes)
+    return [Claimed(Delivery(*tuple(row)[:-1]), row["refusals"]) for row in rows]
+
+
+async def delete_acknowledged(conn: Connection, peer: Peer, ids: Sequence[uuid.UUID]) -> int:
+    """Mark deliveries as acknowledged by a peer; delete those that both have, and count them."""
+    await conn.execute(_SQL["lock_deliveries"], ids)
+    await conn.execute(_SQL["delete_forwards"], peer.value, ids)
+    return int(await conn.fetchval(_SQL["delete_finished"], ids))
+
+
+async def postpone_forward(
+    conn: Connection, peer: Peer, delivery_id: uuid.UUID, until: datetime
+) -> None:
+    """Set a delivery aside that a peer refused."""
+    await conn.execute(_SQL["postpone_forward"], peer.value, delivery_id, until)
+
+
+async def read_backlog(conn: Connection, bound: int) -> Mapping[Peer, int]:
+    """Count what waits for each peer, up to a bound."""
+    rows = await conn.fetch(_SQL["read_backlog"], bound)
+    return {Peer(row["peer"]): row["waiting"] for row in rows}
