@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import grpc
 from grpc import aio
 
-from etapa_client.errors import EtapaError, UnavailableError, error_from
+from etapa_client.errors import EtapaError, error_from
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+Received_co = TypeVar("Received_co", covariant=True)
+
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
+# Makes one attempt: seconds left, metadata to send.
+Once: TypeAlias = Callable[[float, Metadata], Awaitable[Response]]
 
 READ_S = 10.0
 WRITE_S = 20.0
@@ -41,15 +47,66 @@ def channel_options() -> list[tuple[str, Any]]:
     ]
 
 
+class StreamCall(Protocol[Received_co]):
+    """What the calls that answer with a stream have in common."""
+
+    def __aiter__(self) -> AsyncIterator[Received_co]:
+        """Read the messages."""
+
+    def cancel(self) -> bool:
+        """End the call."""
+
+
+class CallSpan(Protocol):
+    """One call as a tracer sees it."""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What to send along, such as a traceparent."""
+
+    def end(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
+        """Close with the call's final status."""
+
+
+class CallTracer(Protocol):
+    """Sees every call once, whatever the number of its attempts."""
+
+    def start(self, method: str, address: str) -> CallSpan:
+        """Begin a call of the full method `package.Service/Method`."""
+
+
+class _NoSpan:
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def end(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
+        """Do nothing."""
+
+
+class NoTracer:
+    """Traces nothing; the default."""
+
+    def start(self, method: str, address: str) -> CallSpan:
+        """Begin nothing."""
+        return _NO_SPAN
+
+
+_NO_SPAN = _NoSpan()
+
+
 class Connection:
     """Calls to one address. The channel opens with the first call and closes with `close()`."""
 
     def __init__(
-        self, address: str, setting: str, interceptors: Sequence[aio.ClientInterceptor] = ()
+        self,
+        address: str,
+        service: str,
+        interceptors: Sequence[aio.ClientInterceptor] = (),
+        tracer: CallTracer | None = None,
     ) -> None:
         self.address = address
-        self._setting = setting
+        self._service = service
         self._interceptors = interceptors
+        self._tracer: CallTracer = tracer or NoTracer()
         self._channel: aio.Channel | None = None
 
     @property
@@ -57,8 +114,8 @@ class Connection:
         """The channel; the first reading opens it."""
         if not self.address:
             raise EtapaError(
-                f"This client was made without the address of the {self._setting} service. "
-                f"Pass EtapaClient({self._setting}=\"host:port\").",
+                f"This client has no address of the {self._service} service. "
+                f'Make it with EtapaClient({self._service}="host:port").',
                 reason="NO_ADDRESS",
                 code=grpc.StatusCode.FAILED_PRECONDITION,
             )
@@ -74,42 +131,90 @@ class Connection:
         if channel is not None:
             await channel.close()
 
-    async def unary(
-        self,
-        method: aio.UnaryUnaryMultiCallable[Request, Response],
-        request: Request,
-        timeout_s: float,
-        *,
-        repeatable: bool,
+    async def call(
+        self, name: str, once: Once[Response], timeout_s: float, *, repeatable: bool
     ) -> Response:
-        """Call once, or as often as fits into `timeout_s` where repeating is safe."""
+        """Await `once`; repeat it on UNAVAILABLE where that is safe, within one deadline."""
+        with self.span(name) as span:
+            return await self._attempts(once, timeout_s, span.metadata, repeatable)
 
-        async def once(left_s: float) -> Response:
-            return await method(request, timeout=left_s)
+    @contextmanager
+    def span(self, name: str) -> Iterator[CallSpan]:
+        """Trace one call; its errors leave as this package's own, with their cause."""
+        span = self._tracer.start(name, self.address)
+        try:
+            yield span
+        except aio.AioRpcError as call_error:
+            span.end(call_error.code(), call_error)
+            raise error_from(call_error, self.address) from call_error
+        except (asyncio.CancelledError, GeneratorExit) as error:
+            span.end(grpc.StatusCode.CANCELLED, error)
+            raise
+        except BaseException as error:
+            span.end(grpc.StatusCode.UNKNOWN, error)
+            raise
+        span.end(grpc.StatusCode.OK)
 
-        return await self.attempts(once, timeout_s, repeatable=repeatable)
+    async def stream(
+        self, name: str, open_call: Callable[[Metadata], StreamCall[Response]]
+    ) -> AsyncGenerator[Response, None]:
+        """Yield the messages of one streaming call, once; the call ends with this generator."""
+        with self.span(name) as span:
+            call = open_call(span.metadata)
+            try:
+                async for message in call:
+                    yield message
+            finally:
+                call.cancel()
 
-    async def attempts(
-        self, once: Callable[[float], Any], timeout_s: float, *, repeatable: bool
-    ) -> Any:
-        """Await `once(seconds left)`; repeat on UNAVAILABLE, within one overall deadline."""
+    async def _attempts(
+        self, once: Once[Response], timeout_s: float, metadata: Metadata, repeatable: bool
+    ) -> Response:
         clock = asyncio.get_running_loop().time
         end = clock() + timeout_s
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await once(max(end - clock(), 0.001))
+                return await once(max(end - clock(), 0.001), metadata)
             except aio.AioRpcError as call_error:
-                error = error_from(call_error, self.address)
-                pause_s = max(backoff_s(attempt), error.retry_after_s)
-                again = repeatable and attempt < ATTEMPTS and clock() + pause_s < end
-                if not (again and isinstance(error, UnavailableError)):
-                    raise error from call_error
+                if not repeatable or call_error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                pause_s = max(backoff_s(attempt), error_from(call_error, "").retry_after_s)
+                if attempt == ATTEMPTS or clock() + pause_s >= end:
+                    raise
             await asyncio.sleep(pause_s)
+
+
+class Group:
+    """Base of the clients of one gRPC service each."""
+
+    SERVICE: ClassVar[str]
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def _name(self, method: str) -> str:
+        return f"{self.SERVICE}/{method}"
+
+    async def _unary(
+        self,
+        method: str,
+        call: aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        timeout_s: float,
+        *,
+        repeatable: bool,
+    ) -> Response:
+        async def once(left_s: float, metadata: Metadata) -> Response:
+            return await call(request, timeout=left_s, metadata=metadata)
+
+        return await self._connection.call(
+            self._name(method), once, timeout_s, repeatable=repeatable
+        )
 
 
 def backoff_s(attempt: int) -> float:
     """Pause after the given attempt (from 1): doubling, bounded, with full jitter."""
-    ceiling = min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S)
+    ceiling: float = min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S)
     return ceiling * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,70 @@
+"""What the other services tell observability: the calls of IntakeService."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import aclosing
+
+from etapa.observability.v1 import intake_pb2, intake_pb2_grpc
+from etapa.queue.v1 import operations_pb2
+from etapa_client.connection import WRITE_S, Group
+
+
+class IntakeClient(Group):
+    """Events, callbacks and the catalogue go in here."""
+
+    SERVICE = "etapa.observability.v1.IntakeService"
+
+    @property
+    def _stub(self) -> intake_pb2_grpc.IntakeServiceAsyncStub:
+        return intake_pb2_grpc.IntakeServiceStub(self._connection.channel)
+
+    async def record_events(
+        self, batches: AsyncIterable[intake_pb2.RecordEventsRequest], *, in_flight: int = 8
+    ) -> AsyncIterator[intake_pb2.RecordEventsResponse]:
+        """Send batches and yield their acknowledgements, at most `in_flight` unacknowledged.
+
+        One stream, never resumed: on UnavailableError send what was not acknowledged again. Ends
+        when `batches` has ended and all are acknowledged; an error of `batches` is raised here.
+        """
+        room = asyncio.Semaphore(in_flight)
+        failure: list[Exception] = []
+
+        async def bounded() -> AsyncIterator[intake_pb2.RecordEventsRequest]:
+            try:
+                async for batch in batches:
+                    await room.acquire()
+                    yield batch
+            except Exception as error:
+                # grpc.aio would log this and cancel the call, and the caller would see neither.
+                failure.append(error)
+
+        messages = self._connection.stream(
+            self._name("RecordEvents"),
+            lambda metadata: self._stub.RecordEvents(bounded(), metadata=metadata),
+        )
+        async with aclosing(messages):
+            async for message in messages:
+                room.release()
+                yield message
+        if failure:
+            raise failure[0]
+
+    async def record_deliveries(
+        self, deliveries: Sequence[intake_pb2.Delivery], *, timeout_s: float = WRITE_S
+    ) -> None:
+        """Store callbacks as received, at most 500 and 3 MiB. Idempotent by delivery id."""
+        request = intake_pb2.RecordDeliveriesRequest(deliveries=deliveries)
+        await self._unary(
+            "RecordDeliveries", self._stub.RecordDeliveries, request, timeout_s, repeatable=True
+        )
+
+    async def announce_tools(
+        self, tools: Sequence[operations_pb2.ToolAnnouncement], *, timeout_s: float = WRITE_S
+    ) -> None:
+        """Store the whole catalogue at observability. Idempotent."""
+        request = intake_pb2.AnnounceToolsRequest(tools=tools)
+        await self._unary(
+            "AnnounceTools", self._stub.AnnounceTools, request, timeout_s, repeatable=True
+        )

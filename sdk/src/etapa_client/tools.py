@@ -1,0 +1,242 @@
+"""The front door: the calls of ToolsService and of the typed tool services."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TypeVar
+
+from grpc import aio
+
+from etapa.queue.v1 import job_pb2
+from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
+from etapa_client.connection import READ_S, Connection, Group, Metadata
+from etapa_client.upload import MediaSource, Upload, Url, media_chunks, media_sources, normalised
+
+# Covers the upload of the largest media over a slow line.
+RUN_S = 300.0
+
+Part = TypeVar("Part")
+Answer = TypeVar(
+    "Answer",
+    tools_pb2.RunToolResponse,
+    tools_pb2.UpscalerServiceRunResponse,
+    tools_pb2.PoseChangerServiceRunResponse,
+    tools_pb2.VesteAiServiceRunResponse,
+    tools_pb2.VideoUpscalerServiceRunResponse,
+)
+
+
+class ToolsClient(Group):
+    """Tools: listed, described, run."""
+
+    SERVICE = "etapa.tools.v1.ToolsService"
+
+    def __init__(self, connection: Connection, caller: str = "") -> None:
+        super().__init__(connection)
+        self._caller = caller
+
+    @property
+    def _stub(self) -> tools_pb2_grpc.ToolsServiceAsyncStub:
+        return tools_pb2_grpc.ToolsServiceStub(self._connection.channel)
+
+    async def list_tools(
+        self, *, page_size: int = 0, page_token: str = "", timeout_s: float = READ_S
+    ) -> tools_pb2.ListToolsResponse:
+        """List the catalogue, by name."""
+        request = tools_pb2.ListToolsRequest(page_size=page_size, page_token=page_token)
+        return await self._unary(
+            "ListTools", self._stub.ListTools, request, timeout_s, repeatable=True
+        )
+
+    async def describe_tool(self, tool: str, *, timeout_s: float = READ_S) -> tools_pb2.ToolInfo:
+        """Describe one tool with the JSON Schema of its inputs. Raises ToolNotFoundError."""
+        request = tools_pb2.DescribeToolRequest(tool=tool)
+        response = await self._unary(
+            "DescribeTool", self._stub.DescribeTool, request, timeout_s, repeatable=True
+        )
+        return response.tool
+
+    async def run(
+        self,
+        tool: str,
+        inputs: Mapping[str, Any] | str,
+        media: Mapping[str, MediaSource],
+        user_id: str,
+        request_id: str | None = None,
+        *,
+        timeout_s: float = RUN_S,
+    ) -> job_pb2.Job:
+        """Run a tool and return its job, queued or failed at `upload` or `credits`.
+
+        `inputs` is a mapping or one JSON object as text. Without `request_id` one is made up, so
+        that this call can repeat itself; give one to repeat the call yourself.
+        Raises ToolNotFoundError, InvalidInputError, TooManyActiveJobsError, RequestIdReusedError.
+        """
+        sources = normalised(media)
+        header = tools_pb2.RunToolHeader(
+            run=self._run_header(user_id, request_id, sources),
+            tool=tool,
+            input_json=inputs if isinstance(inputs, str) else json.dumps(inputs),
+        )
+        return await self._run(
+            self._name("RunTool"),
+            self._stub.RunTool,
+            tools_pb2.RunToolRequest(header=header),
+            lambda chunk: tools_pb2.RunToolRequest(chunk=chunk),
+            sources,
+            timeout_s,
+        )
+
+    async def run_upscaler(
+        self,
+        image: MediaSource,
+        user_id: str,
+        request_id: str | None = None,
+        *,
+        category: tools_pb2.UpscalerCategory.ValueType = tools_pb2.UPSCALER_CATEGORY_UNSPECIFIED,
+        resolution: int | None = None,
+        denoise: float | None = None,
+        detail: float | None = None,
+        timeout_s: float = RUN_S,
+    ) -> job_pb2.Job:
+        """Enlarge and restore a photo; as `run`, typed."""
+        sources = normalised({"image": image})
+        header = tools_pb2.UpscalerHeader(
+            run=self._run_header(user_id, request_id, sources),
+            category=category,
+            resolution=resolution,
+            denoise=denoise,
+            detail=detail,
+        )
+        stub: tools_pb2_grpc.UpscalerServiceAsyncStub = tools_pb2_grpc.UpscalerServiceStub(
+            self._connection.channel
+        )
+        return await self._run(
+            "etapa.tools.v1.UpscalerService/Run",
+            stub.Run,
+            tools_pb2.UpscalerServiceRunRequest(header=header),
+            lambda chunk: tools_pb2.UpscalerServiceRunRequest(chunk=chunk),
+            sources,
+            timeout_s,
+        )
+
+    async def run_pose_changer(
+        self,
+        person: MediaSource,
+        reference: MediaSource,
+        user_id: str,
+        request_id: str | None = None,
+        *,
+        timeout_s: float = RUN_S,
+    ) -> job_pb2.Job:
+        """Put a person into the pose of a reference; as `run`, typed."""
+        sources = normalised({"person": person, "reference": reference})
+        header = self._run_header(user_id, request_id, sources)
+        stub: tools_pb2_grpc.PoseChangerServiceAsyncStub = tools_pb2_grpc.PoseChangerServiceStub(
+            self._connection.channel
+        )
+        return await self._run(
+            "etapa.tools.v1.PoseChangerService/Run",
+            stub.Run,
+            tools_pb2.PoseChangerServiceRunRequest(header=header),
+            lambda chunk: tools_pb2.PoseChangerServiceRunRequest(chunk=chunk),
+            sources,
+            timeout_s,
+        )
+
+    async def run_veste_ai(
+        self,
+        person: MediaSource,
+        clothing: MediaSource,
+        user_id: str,
+        request_id: str | None = None,
+        *,
+        timeout_s: float = RUN_S,
+    ) -> job_pb2.Job:
+        """Dress a person in a piece of clothing; as `run`, typed."""
+        sources = normalised({"person": person, "clothing": clothing})
+        header = self._run_header(user_id, request_id, sources)
+        stub: tools_pb2_grpc.VesteAiServiceAsyncStub = tools_pb2_grpc.VesteAiServiceStub(
+            self._connection.channel
+        )
+        return await self._run(
+            "etapa.tools.v1.VesteAiService/Run",
+            stub.Run,
+            tools_pb2.VesteAiServiceRunRequest(header=header),
+            lambda chunk: tools_pb2.VesteAiServiceRunRequest(chunk=chunk),
+            sources,
+            timeout_s,
+        )
+
+    async def run_video_upscaler(
+        self,
+        video: MediaSource,
+        user_id: str,
+        request_id: str | None = None,
+        *,
+        timeout_s: float = RUN_S,
+    ) -> job_pb2.Job:
+        """Enlarge a short video; as `run`, typed."""
+        sources = normalised({"video": video})
+        header = self._run_header(user_id, request_id, sources)
+        stub: tools_pb2_grpc.VideoUpscalerServiceAsyncStub = (
+            tools_pb2_grpc.VideoUpscalerServiceStub(self._connection.channel)
+        )
+        return await self._run(
+            "etapa.tools.v1.VideoUpscalerService/Run",
+            stub.Run,
+            tools_pb2.VideoUpscalerServiceRunRequest(header=header),
+            lambda chunk: tools_pb2.VideoUpscalerServiceRunRequest(chunk=chunk),
+            sources,
+            timeout_s,
+        )
+
+    def _run_header(
+        self, user_id: str, request_id: str | None, sources: Mapping[str, Url | Upload]
+    ) -> tools_pb2.RunHeader:
+        return tools_pb2.RunHeader(
+            request_id=request_id or str(uuid.uuid4()),
+            user_id=user_id,
+            media=media_sources(sources),
+            caller=self._caller,
+        )
+
+    async def _run(
+        self,
+        name: str,
+        method: aio.StreamUnaryMultiCallable[Part, Answer],
+        header: Part,
+        part_of: Callable[[tools_pb2.MediaChunk], Part],
+        sources: Mapping[str, Url | Upload],
+        timeout_s: float,
+    ) -> job_pb2.Job:
+        async def once(left_s: float, metadata: Metadata) -> Answer:
+            unreadable: list[OSError] = []
+            parts = _parts(header, part_of, sources, unreadable)
+            call = method(parts, timeout=left_s, metadata=metadata)
+            try:
+                return await call
+            finally:
+                if unreadable:
+                    raise unreadable[0]
+
+        # The request id makes a repeat safe, and every source can be read again.
+        answer = await self._connection.call(name, once, timeout_s, repeatable=True)
+        return answer.job
+
+
+async def _parts(
+    header: Part,
+    part_of: Callable[[tools_pb2.MediaChunk], Part],
+    sources: Mapping[str, Url | Upload],
+    unreadable: list[OSError],
+) -> AsyncIterator[Part]:
+    yield header
+    try:
+        async for chunk in media_chunks(sources):
+            yield part_of(chunk)
+    except OSError as error:
+        # The stream then ends without a `last` piece, which the server takes as cut off.
+        unreadable.append(error)
