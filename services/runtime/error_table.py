@@ -11,6 +11,7 @@ import asyncpg
 import grpc
 
 from etapa_client.errors import EtapaError as RemoteError
+from services.runtime.db import AWAY_ERRORS
 from services.runtime.errors import (
     DuplicateError,
     EtapaError,
@@ -28,6 +29,7 @@ DOMAIN = "etapa"
 RETRY_AFTER_S = 1.0
 INTERNAL_TEXT = "Something went wrong inside Etapa. Report the trace id to its operators."
 DATABASE_TEXT = "Etapa's database does not answer at the moment. Try again in a few seconds."
+TIMED_OUT_TEXT = "Something that Etapa needs for this did not answer in time. Try again."
 
 KINDS: Mapping[type[EtapaError], grpc.StatusCode] = {
     InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -54,15 +56,6 @@ HTTP_STATUSES: Mapping[grpc.StatusCode, int] = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
-_DATABASE_GONE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    ConnectionError,
-    socket.gaierror,
-)
 _UNREACHABLE = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ETIMEDOUT}
 )
@@ -92,6 +85,10 @@ def answer_to(error: Exception) -> Answer:
         return _of_kind(error)
     if isinstance(error, RemoteError):
         return _of_remote(error)
+    if isinstance(error, TimeoutError):
+        return Answer(
+            grpc.StatusCode.UNAVAILABLE, "TIMED_OUT", TIMED_OUT_TEXT, retry_after_s=RETRY_AFTER_S
+        )
     if is_database_gone(error):
         return Answer(
             grpc.StatusCode.UNAVAILABLE,
@@ -107,9 +104,11 @@ def is_database_gone(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         # asyncpg uses this class for misuse as well; only its texts tell a lost connection.
         return "clos" in str(error)
-    if isinstance(error, _DATABASE_GONE):
-        return True
-    return isinstance(error, OSError) and error.errno in _UNREACHABLE
+    if isinstance(error, OSError):
+        # A full disk or a missing file is an OSError too, and is nobody's lost connection.
+        lost = isinstance(error, ConnectionError | socket.gaierror)
+        return lost or error.errno in _UNREACHABLE
+    return isinstance(error, AWAY_ERRORS)
 
 
 def _of_kind(error: EtapaError) -> Answer:

@@ -157,7 +157,7 @@ class EdgeInterceptor(aio.ServerInterceptor):
             self._log.error("rpc_failed", method=method, exc_info=error)
         elif answer.code is grpc.StatusCode.UNAVAILABLE:
             self._log.warning(
-                "rpc_unavailable", method=method, reason=answer.reason, cause=repr(error)
+                "rpc_unavailable", method=method, reason=answer.reason, cause=type(error).__name__
             )
         await abort(context, answer, facts)
 
