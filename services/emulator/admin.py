@@ -75,7 +75,7 @@ class Admin:
         specs = decoded if isinstance(decoded, list) else [decoded]
         rules = [self.provider.faults.add(spec) for spec in specs]
         for rule in rules:
-            self.provider.journal.record("fault_added", rule=rule.rule_id, **rule.spec.facts())
+            self.provider.journal.record("fault_added", rule=rule.rule_id, fault=rule.spec.facts())
         return web.json_response([_rule(rule) for rule in rules], status=201)
 
     async def remove_faults(self, request: web.Request) -> web.Response:

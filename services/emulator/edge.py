@@ -75,7 +75,7 @@ class Edge:
             if fault is None:
                 return await self._answer(operation, call)
             self.provider.journal.record(
-                "fault", point=operation.point, key=call.key, call=call.number, **fault.facts()
+                "fault", point=operation.point, key=call.key, call=call.number, fault=fault.facts()
             )
             return await self._strike(operation, call, fault)
 
@@ -205,14 +205,15 @@ class Edge:
 
 
 def _http_error(fault: FaultSpec) -> web.Response:
+    status = fault.status or 502
     reason = {429: "Too Many Requests", 502: "Bad Gateway", 503: "Service Unavailable"}.get(
-        fault.status, "Error"
+        status, "Error"
     )
     if fault.html:
-        text = _HTML.format(status=fault.status, reason=reason)
-        return web.Response(status=fault.status, text=text, content_type="text/html")
-    text = json.dumps({"code": fault.status, "msg": fault.text or reason, "data": None})
-    return web.Response(status=fault.status, text=text, content_type="application/json")
+        text = _HTML.format(status=status, reason=reason)
+        return web.Response(status=status, text=text, content_type="text/html")
+    text = json.dumps({"code": status, "msg": fault.text or reason, "data": None})
+    return web.Response(status=status, text=text, content_type="application/json")
 
 
 def _reset(request: web.Request) -> None:

@@ -61,8 +61,9 @@ class FaultSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     text: str = ""
     int_code: bool = False
     task_id: str = ""
-    # http: which status, as HTML or JSON; hang, reset, http: before or after the act itself
-    status: int = 502
+    # http (502 if unset) and outputs_expired (410): which status; http: as HTML or JSON;
+    # http, hang, reset, garbage, slow_answer: before or after the act itself
+    status: int = 0
     html: bool = True
     when: str = "before"
     seconds: float | None = None

@@ -119,7 +119,7 @@ class Runner:
         if failing is not None and NO_OUTPUT in failing.classes:
             return ()
         if (gone := task.fault("outputs_expired")) is not None:
-            self.media.expire_output(output, gone.status if gone.status >= 400 else 410)
+            self.media.expire_output(output, gone.status or 410)
         return (output,)
 
     async def _render(self, task: Task) -> Output:

@@ -102,9 +102,7 @@ class AdminClient:
             if len(found) >= times:
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(
-                    f"{len(found)} of {times} {event} {facts} after {timeout_s} s"
-                )
+                raise AssertionError(f"{len(found)} of {times} {event} {facts} after {timeout_s} s")
 
     async def _call(self, method: str, path: str, body: Any = None) -> Any:
         async with self._session.request(method, self._url + path, json=body) as reply:
