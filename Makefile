@@ -40,3 +40,6 @@ format: setup ## rewrite the code in the house form
 
 new-tool: setup ## write the one file of a new tool: NAME=… [APP=… CREDITS=…]
 	$(BIN)/python scripts/new_tool.py "$(NAME)" $(if $(APP),--app $(APP)) $(if $(CREDITS),--credits $(CREDITS))
+
+up: setup ## start everything and keep it running: QUEUE=2 runs two queue processes
+	$(BIN)/etapa up $(if $(QUEUE),--queue $(QUEUE))

@@ -29,6 +29,7 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["postgres_dsn"] = _server(node.config).dsn
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the run's server, if a test asked for it."""
     server = config.stash.get(_SERVER, None)

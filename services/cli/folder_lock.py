@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import TextIO
 
+from services.cli.errors import CliError
 
-class FolderBusyError(Exception):
+
+class FolderBusyError(CliError):
     """Another process holds the folder; the message says which and what to do."""
 
 

