@@ -280,6 +280,12 @@ REASONS: Final = (
         r"\bnode\b.{0,200}\bdoes not exist",
         r"\bnode .{0,200}\bnot found\b",
     ),
-    _rule("input_missing", r"invalid (?:image|video|audio) file", r"no such file.*/input/"),
+    # What we uploaded, or the signed link that we gave, was not there when the node wanted it.
+    _rule(
+        "input_missing",
+        r"invalid (?:image|video|audio) file",
+        r"no such file.*/input/",
+        r"\b4\d\d client error\b.*\bfor url\b",
+    ),
     _rule("timeout", r"\btimed out\b", r"\bTimeoutError\b", r"超时"),
 )

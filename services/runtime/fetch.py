@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import aiohttp
 from yarl import URL
@@ -21,6 +21,7 @@ from yarl import URL
 from services.runtime.errors import InvalidInputError
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PASSING: Final = frozenset({408, 425, 429})
 _WRITE_BYTES: Final = 1024 * 1024
 # The body is wanted as it is; a compressed one could unfold beyond what was announced.
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "etapa"}
@@ -50,6 +51,13 @@ class FetchError(InvalidInputError):
         super().__init__(message, facts=facts)
         self.failure = failure
         self.status = status
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same fetch would fail again, so that repeating it is of no use."""
+        if self.failure is FetchFailure.STATUS:
+            return self.status not in _PASSING and (self.status or 0) < 500
+        return self.failure in (FetchFailure.BAD_URL, FetchFailure.TOO_BIG, FetchFailure.REDIRECTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +116,7 @@ async def fetch_file(url: str, path: Path, session_of: SessionOf, limits: FetchL
     size = 0
     try:
         async with open_url(url, session_of, limits) as incoming:
-            with await asyncio.to_thread(path.open, "wb") as file:
+            with _create(path) as file:
                 async for block in _blocks(incoming.chunks):
                     size += len(block)
                     digest.update(block)
@@ -198,6 +206,11 @@ def _checked_url(text: str, base: URL | None = None) -> URL:
         message = "only http and https URLs with a host and without a user name are fetched"
         raise FetchError(FetchFailure.BAD_URL, message)
     return url
+
+
+def _create(path: Path) -> BinaryIO:
+    """Open the file without awaiting: a thread would leak it when the task is cancelled."""
+    return path.open("wb")
 
 
 def _remove(path: Path) -> None:

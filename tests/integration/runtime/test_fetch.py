@@ -187,3 +187,20 @@ async def test_cancelled_fetch_leaves_no_file(tmp_path: Path) -> None:
             await task
 
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "is_lasting"),
+    [
+        (FetchFailure.STATUS, 410, True),
+        (FetchFailure.STATUS, 429, False),
+        (FetchFailure.STATUS, 503, False),
+        (FetchFailure.TOO_BIG, None, True),
+        (FetchFailure.CUT, None, False),
+        (FetchFailure.TIMED_OUT, None, False),
+    ],
+)
+def test_error_says_whether_a_repeat_is_of_use(
+    failure: FetchFailure, status: int | None, is_lasting: bool
+) -> None:
+    assert FetchError(failure, "x", status).is_lasting is is_lasting

@@ -16,6 +16,7 @@ from services.runninghub.verdicts import (
     Transport,
     classify,
     failure_class,
+    judge_output,
     own_verdict,
     parse_retry_overrides,
     user_text,
@@ -137,6 +138,7 @@ def test_every_code_of_the_table_is_asserted_above() -> None:
             "[Errno 2] No such file or directory: '/ComfyUI/input/api/x.png'",
             "input_missing",
         ),
+        ("403 Client Error: Forbidden for url: https://m.test/media/x", "input_missing"),
         ("The read operation timed out", "timeout"),
         ("The size of tensor a (64) must match the size of tensor b (48)", "unknown"),
         ("", "unknown"),
@@ -263,6 +265,22 @@ def test_own_verdict_lies_at_the_stage_given_or_the_usual_one() -> None:
     assert own_verdict("timeout", "ran 900 s", Stage.RUN).failed_at_step == "running"
     with pytest.raises(KeyError):
         own_verdict("no_such_class", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
+        (403, "output_gone"),
+        (404, "output_gone"),
+        (410, "output_gone"),
+        (500, "output_unsavable"),
+        (None, "output_unsavable"),
+    ],
+)
+def test_output_that_is_gone_is_the_provider_s_side(status: int | None, error_class: str) -> None:
+    verdict = judge_output("HTTP", status)
+
+    assert (verdict.error_class, verdict.failed_at_step) == (error_class, "webhook_received")
 
 
 def test_texts_fall_back_to_english_and_to_unknown() -> None:
