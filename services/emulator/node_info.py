@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,8 @@ def _check_value(target: Field, value: str) -> None:
             f"{where}: Failed to convert an input value to a {target.kind} value: "
             f"{target.name}, {value}",
         ) from None
+    if not math.isfinite(number):
+        raise Refusal(433, f"{where}: {target.name} is {value}")
     if target.low is not None and number < target.low:
         raise Refusal(433, f"{where}: Value {value} smaller than min of {target.low}")
     if target.high is not None and number > target.high:

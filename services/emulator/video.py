@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from typing import cast
 
 import av
 import av.error
 from av.container import InputContainer, OutputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -46,38 +48,39 @@ def sample_video() -> bytes:
 
 
 def _codec(stream: VideoStream) -> str:
-    return stream.codec_context.name.removeprefix("lib").removesuffix("-av1")
+    return stream.codec_context.codec.canonical_name
 
 
 def _reencode(source: InputContainer, fast: bool) -> bytes:
     picture = source.streams.video[0]
-    # H.264 in yuv420p wants even sides.
-    width, height = (side * 2 + side * 2 % 2 for side in (picture.width, picture.height))
+    sound = next((s for s in source.streams.audio if s.codec_context.name in COPIED_AUDIO), None)
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as target:
         rate = picture.average_rate or Fraction(25)
-        stream = _add_h264(target, width, height, rate, fast)
-        sound = next(
-            (s for s in source.streams.audio if s.codec_context.name in COPIED_AUDIO), None
-        )
+        stream = _add_h264(target, picture.width * 2, picture.height * 2, rate, fast)
+        if picture.time_base is not None:
+            # The source's own clock: that of the average rate would shift uneven frames.
+            stream.codec_context.time_base = picture.time_base
         copy = target.add_stream_from_template(sound) if sound is not None else None
-        wanted = [picture] if sound is None else [picture, sound]
         frames = 0
-        for packet in source.demux(wanted):
-            if packet.stream is sound and copy is not None:
-                if packet.dts is not None:
-                    packet.stream = copy
-                    target.mux(packet)
-                continue
-            for frame in packet.decode():
-                if isinstance(frame, VideoFrame):
-                    frames += 1
-                    frame = frame.reformat(width, height, "yuv420p")
-                    target.mux(stream.encode(frame))
+        for packet in source.demux([item for item in (picture, sound) if item is not None]):
+            if packet.stream is picture:
+                frames += _enlarge(cast("Packet[VideoStream]", packet), stream, target)
+            elif copy is not None and packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
         if not frames:
             raise UnreadableVideoError
         target.mux(stream.encode(None))
     return out.getvalue()
+
+
+def _enlarge(packet: Packet[VideoStream], stream: VideoStream, target: OutputContainer) -> int:
+    """Encode a packet's frames at the new size; return how many there were."""
+    frames = packet.decode()
+    for frame in frames:
+        target.mux(stream.encode(frame.reformat(stream.width, stream.height, "yuv420p")))
+    return len(frames)
 
 
 def _add_h264(

@@ -96,7 +96,7 @@ async def test_a_video_given_as_url_comes_back_twice_as_large(
 
     assert reply["results"][0]["outputType"] == "mp4"
     _, data = await client.download(reply["results"][0]["url"])
-    with av.open(io.BytesIO(data)) as video:
+    with av.open(io.BytesIO(data), "r") as video:
         stream = video.streams.video[0]
         assert (stream.width, stream.height, stream.codec_context.name) == (128, 96, "h264")
         assert sum(1 for _ in video.decode(stream)) == 8
