@@ -26,7 +26,7 @@ from services.runtime.errors import (
 from services.runtime.redact import redact_text
 
 DOMAIN = "etapa"
-RETRY_AFTER_S = 1.0
+RETRY_AFTER_S = 0.5
 INTERNAL_TEXT = "Something went wrong inside Etapa. Report the trace id to its operators."
 DATABASE_TEXT = "Etapa's database does not answer at the moment. Try again in a few seconds."
 TIMED_OUT_TEXT = "Something that Etapa needs for this did not answer in time. Try again."

@@ -32,11 +32,11 @@ DEADLINE_EXEMPT = frozenset(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     }
 )
-# gRPC counts the percent-encoded text against the peer's header limit (8 KiB where unset), and
-# the text goes twice, so a provider's long message is cut here; the trail has it whole.
-MESSAGE_CHARS = 900
-FACT_CHARS = 300
-FACTS = 20
+# A peer takes 8 KiB of headers by default, and the message goes there twice: percent-encoded
+# (three bytes for each of its own, in Chinese) and in the details. The trail has it whole.
+MESSAGE_BYTES = 900
+FACT_BYTES = 500
+FACTS_BYTES = 1400
 
 _NO_DEADLINE = Answer(
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -162,6 +162,14 @@ class EdgeInterceptor(aio.ServerInterceptor):
         await abort(context, answer, facts)
 
 
+def refuse_blocking(servicer: object) -> None:
+    """Raise TypeError for a method that is not `async def`: it would stop the whole server."""
+    for name, method in inspect.getmembers(servicer, inspect.ismethod):
+        waits = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+        if name[0].isupper() and not waits:
+            raise TypeError(f"{type(servicer).__name__}.{name} must be `async def`")
+
+
 async def abort(context: Context, answer: Answer, facts: Mapping[str, str] | None = None) -> None:
     """End the RPC with the answer as google.rpc.Status: ErrorInfo, and what else fits it."""
     status = status_of(answer, answer.facts if facts is None else facts)
@@ -174,10 +182,15 @@ async def abort(context: Context, answer: Answer, facts: Mapping[str, str] | Non
 
 def status_of(answer: Answer, facts: Mapping[str, str]) -> status_pb2.Status:
     """Build the google.rpc.Status of an answer (AIP-193)."""
-    message = _cut(answer.message, MESSAGE_CHARS)
+    message = _cut(answer.message, MESSAGE_BYTES)
     info = error_details_pb2.ErrorInfo(reason=answer.reason, domain=DOMAIN)
-    for name, value in list(facts.items())[:FACTS]:
-        info.metadata[name] = _cut(value, FACT_CHARS)
+    room = FACTS_BYTES
+    for name, value in facts.items():
+        kept = _cut(value, FACT_BYTES)
+        room -= len(name) + len(kept.encode())
+        if room < 0:
+            break
+        info.metadata[name] = kept
     details: list[Any] = [info]
     if answer.input_field:
         violation = error_details_pb2.BadRequest.FieldViolation(
@@ -200,7 +213,10 @@ def _packed(message: Any) -> any_pb2.Any:
 
 
 def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= limit:
+        return raw.decode()
+    return raw[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
 def _final_code(context: Context, failure: BaseException | None) -> grpc.StatusCode:
@@ -226,8 +242,6 @@ def _behavior_of(handler: Handler) -> Behavior:
         raise TypeError("a gRPC handler without a function")
     if inspect.isasyncgenfunction(function):
         return _writer(function)
-    if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{function!r} must be `async def`: a blocking handler stops the server")
     behavior: Behavior = function
     return behavior
 

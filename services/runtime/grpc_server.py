@@ -10,7 +10,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime.grpc_edge import DEADLINE_EXEMPT, EdgeInterceptor
+from services.runtime.grpc_edge import DEADLINE_EXEMPT, EdgeInterceptor, refuse_blocking
 from services.runtime.listen import (
     InsecureBindError,
     PortInUseError,
@@ -54,6 +54,7 @@ class GrpcServer:
         self, adder: Callable[[Any, aio.Server], None], servicer: object, service_name: str
     ) -> None:
         """Register a servicer by its generated adder and its full name, before `start()`."""
+        refuse_blocking(servicer)
         adder(servicer, self._server)
         self._services.append(service_name)
 

@@ -12,10 +12,11 @@ _BACKLOG = 512
 class HttpServer:
     """Serves an aiohttp application. The application's own clean-up runs in `stop()`."""
 
-    def __init__(self, listen: str, app: web.Application) -> None:
+    def __init__(self, listen: str, app: web.Application, *, raw_bodies: bool = False) -> None:
+        """With `raw_bodies` a compressed request body reaches the handler as it came."""
         self._listen = listen
         # No access log: paths carry tokens, and spans already tell what was served.
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, auto_decompress=not raw_bodies)
         self.port = 0
 
     async def start(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from etapa.observability.v1 import intake_pb2, intake_pb2_grpc
@@ -22,7 +22,7 @@ class IntakeClient(Group):
 
     async def record_events(
         self, batches: AsyncIterable[intake_pb2.RecordEventsRequest], *, in_flight: int = 8
-    ) -> AsyncIterator[intake_pb2.RecordEventsResponse]:
+    ) -> AsyncGenerator[intake_pb2.RecordEventsResponse, None]:
         """Send batches and yield their acknowledgements, at most `in_flight` unacknowledged.
 
         One stream, never resumed: on UnavailableError send what was not acknowledged again. Ends

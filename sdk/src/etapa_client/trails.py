@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
@@ -41,7 +41,7 @@ class TrailClient(Group):
         follow: bool = False,
         *,
         patience_s: float = PATIENCE_S,
-    ) -> AsyncIterator[event_pb2.Event]:
+    ) -> AsyncGenerator[event_pb2.Event, None]:
         """Yield a job's events in order, none lost and none twice, whatever servers come and go.
 
         Ends after the final status, unless `follow`. Raises SeqExpiredError, JobNotFoundError, and
@@ -71,7 +71,7 @@ class TrailClient(Group):
         tool: str = "",
         cursor: str = "",
         patience_s: float = PATIENCE_S,
-    ) -> AsyncIterator[trail_pb2.WatchJobsResponse]:
+    ) -> AsyncGenerator[trail_pb2.WatchJobsResponse, None]:
         """Yield changed jobs with the cursor after them; heartbeats come with no jobs.
 
         Never ends by itself. Raises CursorExpiredError, and UnavailableError after `patience_s`
