@@ -43,13 +43,13 @@ async def grpc_is_serving(address: str) -> bool:
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-async def http_is_healthy(address: str) -> bool:
-    """Tell whether `GET /healthz` answers 200."""
+async def http_is_healthy(address: str, path: str = "/healthz") -> bool:
+    """Tell whether `GET /healthz` (or another path) answers 200."""
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"http://{address}/healthz") as reply,
+            session.get(f"http://{address}{path}") as reply,
         ):
             return reply.status == 200
     except (aiohttp.ClientError, TimeoutError, OSError):

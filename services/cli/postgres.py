@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ from services.cli.postgres_reach import (
     socket_fits,
 )
 from services.cli.postgres_remnants import clear_remnants, read_pid_file
+from services.cli.secret_file import write_secret
 from services.cli.service_log import last_lines
 from services.runtime.settings import Env
 
@@ -45,9 +47,13 @@ _POLL_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class PostgresSettings:
-    """Where the embedded server lives and how long it may take to come and go."""
+    """Where the embedded server lives and how long it may take to come and go.
+
+    `account` is used as root only, in place of a user namespace.
+    """
 
     folder: Path
+    log: Path | None = None
     bin_folder: Path | None = None
     account: str = ""
     start_timeout_s: float = 120.0
@@ -84,6 +90,9 @@ class PostgresServer:
         self._lock: TextIO | None = None
         self._ready_to_spawn: tuple[Binaries, Identity] | None = None
         self._port: int | None = None
+        # prepare() may still run in a thread when stop() is called: the folder is given free
+        # only after it.
+        self._busy = threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -98,17 +107,12 @@ class PostgresServer:
     @property
     def log(self) -> Path:
         """Return the file that the server's own log goes to."""
-        return self.folder / "postgres.log"
+        return self.settings.log or self.folder / "postgres.log"
 
     @property
     def dsn(self) -> str:
         """Return the address for asyncpg and psql; it stays the same over restarts."""
         return server_dsn(self.folder, self._port)
-
-    @property
-    def version(self) -> str:
-        """Return the server's version as in "18.4"; empty before `prepare`."""
-        return self._ready_to_spawn[0].version if self._ready_to_spawn else ""
 
     def start(self) -> str:
         """Bring the server up and return its DSN. Blocks; never call it from a thread pool."""
@@ -123,6 +127,10 @@ class PostgresServer:
 
     def prepare(self) -> None:
         """Take the folder, clear what a killed run left there, make the data on first use."""
+        with self._busy:
+            self._prepare()
+
+    def _prepare(self) -> None:
         self._take_folder()
         self.notes = clear_remnants(self.data, self.settings.stop_timeout_s)
         binaries = find_binaries(self.settings.bin_folder, data_major(self.folder))
@@ -172,9 +180,10 @@ class PostgresServer:
         if self.process is not None:
             self._end(self.process)
             self.process = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        with self._busy:
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -199,7 +208,7 @@ class PostgresServer:
 
     def _make_data(self, binaries: Binaries, identity: Identity) -> None:
         password = self.folder / "password"
-        _write_secret(password, secrets.token_urlsafe(24))
+        write_secret(password, secrets.token_urlsafe(24))
         partial = self.folder / "data.partial"
         shutil.rmtree(partial, ignore_errors=True)
         give_folder(self.folder, identity)
@@ -291,13 +300,6 @@ def data_major(folder: Path) -> int | None:
 def server_env() -> dict[str, str]:
     """Return the whole environment of the server: nothing of ours leaks into it."""
     return {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
-
-
-def _write_secret(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
 
 
 def _run_apart(work: Coroutine[Any, Any, T]) -> T:

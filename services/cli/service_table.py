@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from services.cli.health import grpc_is_serving, http_is_healthy
 
 
+async def emulator_is_healthy(admin_address: str) -> bool:
+    """Ask its admin side: the other one offers nothing that RunningHub lacks."""
+    return await http_is_healthy(admin_address, "/admin/health")
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One service. Its first listener is its address; `health` names the one that is asked.
@@ -36,7 +41,7 @@ SERVICES: tuple[Service, ...] = (
     Service("queue", ("queue",), grpc_is_serving, "queue", 2, True),
     Service("tools", ("tools",), grpc_is_serving, "tools", 1),
     Service("webhook", ("webhook",), http_is_healthy, "webhook", 1, True),
-    Service("emulator", ("emulator", "emulator_admin"), http_is_healthy, "emulator_admin", 3),
+    Service("emulator", ("emulator", "emulator_admin"), emulator_is_healthy, "emulator_admin", 3),
     Service("console", ("console",), http_is_healthy, "console", 1),
 )
 NAMES = tuple(service.name for service in SERVICES)

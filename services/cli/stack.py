@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from subprocess import Popen
 from types import TracebackType
@@ -24,13 +24,13 @@ from services.cli.addresses import (
     reachable,
     taken_addresses,
 )
-from services.cli.child import spawn
+from services.cli.child import spawn, wait_exit
 from services.cli.folder_lock import take_lock
 from services.cli.postgres import PostgresServer
 from services.cli.postgres_facts import read_facts
 from services.cli.service_log import rotate
 from services.cli.service_table import Service
-from services.cli.stack_env import service_env
+from services.cli.stack_env import LINK_SERVICES, home_env, media_key, service_env
 from services.cli.stack_settings import StackSettings
 from services.cli.supervisor import (
     GIVE_UP_AFTER,
@@ -77,6 +77,7 @@ class Stack:
         self._ports: PortBlock | None = None
         self._postgres: Keeper | None = None
         self._members: dict[str, Member] = {}
+        self._media_key = ""
         self._rotation: asyncio.Task[None] | None = None
 
     @property
@@ -102,6 +103,7 @@ class Stack:
         self.settings.logs.mkdir(parents=True, exist_ok=True)
         self._lock = take_lock(self.settings.home / "lock", f"the folder {self.settings.home}")
         try:
+            self._media_key = media_key(self.settings)
             self._members = self._plan()
             self._check_ports()
             await self._start_database()
@@ -232,8 +234,8 @@ class Stack:
             for warning in facts.warnings:
                 self._report(Change("database", State.STARTING, f"WARNING: {warning}"))
             return
-        self.server = PostgresServer(self.settings.postgres)
-        await asyncio.to_thread(self.server.prepare)
+        log = self.settings.logs / f"{POSTGRES}.log"
+        self.server = PostgresServer(replace(self.settings.postgres, log=log))
         # The first failure is told as it is; a server that ran before is worth more attempts.
         program = self._postgres_program(self.server)
         self._postgres = Keeper(program, self._report, give_up_after=1)
@@ -253,16 +255,23 @@ class Stack:
             try:
                 await asyncio.to_thread(server.wait_ready)
             except BaseException:
-                process.kill()
-                process.wait()
+                process.send_signal(signal.SIGQUIT)  # at once, and its backends with it
+                await wait_exit(process)
                 raise
             return process
 
         async def probe() -> bool:
             return server.is_ready()
 
-        where = f"PostgreSQL {server.version}, {server.folder}"
-        return Program(POSTGRES, where, server.log, launch, probe, signal.SIGINT, has_group=False)
+        return Program(
+            POSTGRES,
+            f"in {server.folder}",
+            server.log,
+            launch,
+            probe,
+            signal.SIGINT,
+            has_group=False,
+        )
 
     def _keeper_of(self, member: Member) -> Keeper:
         log = self.settings.logs / f"{member.name}.log"
@@ -286,7 +295,10 @@ class Stack:
         }
         database = self.database_url if member.service.has_tables else ""
         env = service_env(self.settings, member.service.name, database, listening)
+        env |= home_env(self.settings, member.name)
         env |= {listen_variable(name): address for name, address in member.listen.items()}
+        if member.service.name in LINK_SERVICES:
+            env["ETAPA_MEDIA_KEY"] = self._media_key
         env |= self.settings.service_env.get(member.service.name, {})
         if member.extra_starts == 0:
             member.extra_env = {}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 
 from services.cli.addresses import reachable
+from services.cli.secret_file import write_secret
 from services.cli.stack_settings import StackSettings, emulator_account
 
 _PEERS = ("queue", "tools", "observability")
-_NOT_PASSED = frozenset({"ETAPA_DATABASE_URL", "ETAPA_QUEUE_ACCOUNTS", "RUNNINGHUB_API_KEY"})
+LINK_SERVICES = frozenset({"queue", "webhook"})  # one signs media links, the other serves them
+_NOT_PASSED = frozenset(
+    {"ETAPA_MEDIA_KEY", "ETAPA_DATABASE_URL", "ETAPA_QUEUE_ACCOUNTS", "RUNNINGHUB_API_KEY"}
+)
 
 
 def service_env(
@@ -36,6 +41,27 @@ def service_env(
         for name in _PEERS
         if listening.get(name)
     }
+
+
+def home_env(settings: StackSettings, process: str) -> dict[str, str]:
+    """Return where in the home folder this process keeps what it keeps, unless set otherwise."""
+    places = {
+        "ETAPA_BLOBS": settings.home / "blobs",
+        "ETAPA_EMULATOR_DATA": settings.home / "emulator",
+        # Emptied at each start, so every replica has its own.
+        "ETAPA_TOOLS_TEMP_FOLDER": settings.home / "uploads" / process,
+    }
+    return {name: settings.env.get(name) or str(place) for name, place in places.items()}
+
+
+def media_key(settings: StackSettings) -> str:
+    """Return the key of signed media links: the one that is set, else one kept for good."""
+    if key := settings.env.get("ETAPA_MEDIA_KEY", "").strip():
+        return key
+    path = settings.home / "media-key"
+    if not path.exists():
+        write_secret(path, secrets.token_urlsafe(32))
+    return path.read_text().strip()
 
 
 def grpc_target(addresses: Sequence[str]) -> str:

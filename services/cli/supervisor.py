@@ -199,9 +199,10 @@ class Keeper:
             await asyncio.sleep(_PROBE_EVERY_S)
         if self.pid is None:
             return
+        took_s = time.monotonic() - began
         self._failures = 0
         self._hopeless.clear()
-        self._tell(State.READY, f"ready after {time.monotonic() - began:.1f} s, pid {self.pid}")
+        self._tell(State.READY, f"{self.program.where}, pid {self.pid}, after {took_s:.1f} s")
         self._ready.set()
 
     def _next_pause(self, lived_s: float) -> float:

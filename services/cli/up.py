@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ async def run(settings: StackSettings, ready_timeout_s: float = 60.0) -> None:
         else:
             starting.result()
             await ending
-        typer.echo("Stopping: draining the services, then the database ...")
+        _say("Stopping: draining the services, then the database ...")
     finally:
         await stack.stop()
 
@@ -57,15 +58,21 @@ async def run(settings: StackSettings, ready_timeout_s: float = 60.0) -> None:
 def show(change: Change) -> None:
     """Print one change of the stack as one line."""
     state = typer.style(f"{change.state:<9}", fg=_COLOURS.get(change.state))
-    typer.echo(f"{change.name:<16}{state}{change.text}")
+    _say(f"{change.name:<16}{state}{change.text}")
+
+
+def _say(line: str) -> None:
+    # The terminal may be gone (closed window, broken pipe); what runs must still be drained.
+    with suppress(OSError):
+        typer.echo(line)
 
 
 async def _start(stack: Stack, ready_timeout_s: float) -> None:
     await stack.start()
     await stack.wait_ready(ready_timeout_s)
-    typer.echo("")
+    _say("")
     for title, name in _PAGES:
         if name in stack.names:
-            typer.echo(f"{title:<10} http://{stack.address(name)}")
-    typer.echo(f"{'Logs':<10} {stack.settings.logs}")
-    typer.echo("Ctrl-C stops everything. No login: reachable from this machine only.")
+            _say(f"{title:<10} http://{stack.address(name)}")
+    _say(f"{'Logs':<10} {stack.settings.logs}")
+    _say("Ctrl-C stops everything.")

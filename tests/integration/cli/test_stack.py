@@ -18,6 +18,7 @@ from services.cli.folder_lock import FolderBusyError
 from services.cli.postgres import PostgresSettings
 from services.cli.postgres_binaries import PostgresError
 from services.cli.postgres_remnants import server_processes
+from services.cli.service_table import pick
 from services.cli.stack import Stack
 from services.cli.stack_settings import StackSettings
 from services.cli.supervisor import Change, StartError, State
@@ -281,3 +282,28 @@ async def test_signals_that_do_not_kill_do_not_restart(tmp_path: Path) -> None:
         stack.kill("queue", signal.SIGCONT)
         await environment(stack, "queue")
         assert stack.pids()["queue"] == before
+
+
+async def test_the_emulator_runs_in_a_stack(tmp_path: Path) -> None:
+    async with running_stack(tmp_path, *pick("emulator")) as stack:
+        await stack.wait_ready()
+        stack.kill("emulator")
+        await stack.wait_ready()
+    assert (tmp_path / "emulator").is_dir()
+
+
+async def test_the_key_of_media_links_is_kept_and_told_to_those_who_need_it(
+    tmp_path: Path,
+) -> None:
+    services = [stand_in("queue"), stand_in("webhook"), stand_in("console")]
+    keys = []
+    for _ in range(2):
+        async with running_stack(tmp_path, *services) as stack:
+            await stack.wait_ready()
+            keys += [
+                (await environment(stack, name))["ETAPA_MEDIA_KEY"] for name in stack.names[1:3]
+            ]
+            assert "ETAPA_MEDIA_KEY" not in await environment(stack, "console")
+    assert len(set(keys)) == 1
+    assert len(keys[0]) > 30
+    assert (tmp_path / "media-key").stat().st_mode & 0o077 == 0

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from services.cli.addresses import PortBlock
+from services.cli.health import grpc_is_serving, http_is_healthy
+from services.runtime.grpc_server import GrpcServer
+from tests.support.waiting import eventually
+
+
+async def test_a_grpc_service_is_healthy_only_while_it_says_so() -> None:
+    server = GrpcServer("127.0.0.1:0")
+    address = f"127.0.0.1:{await server.start()}"
+    assert not await grpc_is_serving(address)
+    server.set_serving(True)
+    await eventually(lambda: grpc_is_serving(address))
+    await server.stop(0)
+    assert not await grpc_is_serving(address)
+
+
+async def test_nobody_listening_is_not_healthy() -> None:
+    ports = PortBlock()
+    address = ports.take()
+    assert not await grpc_is_serving(address)
+    assert not await http_is_healthy(address)
+    ports.close()
