@@ -1,0 +1,300 @@
+-- The queue's own tables. Constraints carry the promises, so that a bug cannot write nonsense.
+
+-- One row. Whoever gives out places in the queue or takes jobs out of it holds it first, so that
+-- enqueue_seq follows commit order and a claim sees no gap that is filled later.
+CREATE TABLE queue.gate (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  enqueue_seq bigint NOT NULL DEFAULT 0
+);
+INSERT INTO queue.gate DEFAULT VALUES;
+
+CREATE TABLE queue.tools (
+  name text PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,39}$'),
+  view text NOT NULL UNIQUE,
+  label_pt text NOT NULL,
+  label_en text NOT NULL,
+  output_kind text NOT NULL,
+  upload_s double precision NOT NULL CHECK (upload_s > 0),
+  queue_wait_s double precision NOT NULL CHECK (queue_wait_s > 0),
+  start_s double precision NOT NULL CHECK (start_s > 0),
+  run_s double precision NOT NULL CHECK (run_s > 0),
+  finalise_s double precision NOT NULL CHECK (finalise_s > 0),
+  -- Moving average of how long the provider takes, for progress estimates; NULL before the first.
+  typical_run_s double precision CHECK (typical_run_s >= 0),
+  paused boolean NOT NULL DEFAULT false
+);
+
+CREATE TABLE queue.prices (
+  tool text NOT NULL REFERENCES queue.tools,
+  variant text NOT NULL,
+  credits bigint NOT NULL CHECK (credits >= 0),
+  PRIMARY KEY (tool, variant)
+);
+
+CREATE TABLE queue.accounts (
+  name text PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+  base_url text NOT NULL,
+  api_key text NOT NULL,
+  slots int NOT NULL CHECK (slots BETWEEN 0 AND 1000),
+  paused boolean NOT NULL DEFAULT false,
+  health text NOT NULL DEFAULT 'ok'
+    CHECK (health IN ('ok', 'full', 'unreachable', 'unauthorized', 'no_money')),
+  -- Until when a full or unreachable account rests; then one job probes it.
+  rests_until timestamptz,
+  -- How often in a row it was full or unreachable; sets the length of the next rest.
+  strikes int NOT NULL DEFAULT 0,
+  last_error text NOT NULL DEFAULT '',
+  health_changed_at timestamptz NOT NULL DEFAULT now(),
+  CHECK ((rests_until IS NOT NULL) = (health IN ('full', 'unreachable')))
+);
+
+-- A user's row is the lock under which their active jobs and balances change.
+CREATE TABLE queue.users (
+  user_id text PRIMARY KEY CHECK (length(user_id) BETWEEN 1 AND 128),
+  active int NOT NULL DEFAULT 0 CHECK (active >= 0)
+);
+
+CREATE TABLE queue.balances (
+  user_id text NOT NULL REFERENCES queue.users,
+  bucket text NOT NULL CHECK (bucket IN ('monthly', 'lifetime')),
+  available bigint NOT NULL DEFAULT 0 CHECK (available >= 0),
+  reserved bigint NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+  PRIMARY KEY (user_id, bucket)
+);
+
+CREATE TABLE queue.jobs (
+  id uuid PRIMARY KEY,
+  caller text NOT NULL,
+  request_id text NOT NULL,
+  user_id text NOT NULL REFERENCES queue.users,
+  tool text NOT NULL REFERENCES queue.tools,
+  variant text NOT NULL,
+  params_sha256 bytea NOT NULL CHECK (length(params_sha256) = 32),
+  input_json text NOT NULL,
+  cost bigint NOT NULL CHECK (cost >= 0),
+  retry_of uuid,
+  traceparent text NOT NULL,
+  created_at timestamptz NOT NULL,
+  -- What the provider is to be asked for; set when the job is complete.
+  submission jsonb,
+  submission_sha256 bytea CHECK (length(submission_sha256) = 32),
+  -- What was reserved, as {"bucket": credits}; NULL before.
+  charge jsonb,
+  status text NOT NULL CHECK (status IN
+    ('pending', 'queued', 'starting', 'running', 'completed', 'failed', 'cancelled')),
+  current_step text NOT NULL CHECK (current_step IN
+    ('upload', 'insert', 'credits', 'queue_check', 'queued', 'starting', 'running',
+     'webhook_received', 'completed', 'failed', 'cancelled')),
+  failed_at_step text CHECK (failed_at_step IN
+    ('upload', 'credits', 'queued', 'starting', 'running', 'webhook_received')),
+  error_class text NOT NULL DEFAULT '',
+  error_message text NOT NULL DEFAULT '',
+  -- The current attempt; 0 before the first. Its phase is repeated here from queue.attempts.
+  attempt int NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+  phase text CHECK (phase IN
+    ('claimed', 'submitting', 'accepted', 'finalising', 'waiting', 'ended')),
+  enqueue_seq bigint UNIQUE,
+  -- Automatic new attempts made so far.
+  retries int NOT NULL DEFAULT 0 CHECK (retries >= 0),
+  -- Machine for the next attempt, where a retry wants another; '' as submitted.
+  instance_type text NOT NULL DEFAULT '',
+  -- A queued job is not claimed before.
+  not_before timestamptz,
+  -- When the current phase has to be looked at; NULL when final.
+  deadline_at timestamptz,
+  cancel_requested_at timestamptz,
+  queued_at timestamptz,
+  started_at timestamptz,
+  completed_at timestamptz,
+  outputs jsonb NOT NULL DEFAULT '[]',
+  -- Number of the last event.
+  seq bigint NOT NULL CHECK (seq >= 1),
+  UNIQUE (caller, user_id, request_id),
+  CHECK ((completed_at IS NOT NULL) = (status IN ('completed', 'failed', 'cancelled'))),
+  CHECK ((deadline_at IS NULL) = (status IN ('completed', 'failed', 'cancelled'))),
+  CHECK ((failed_at_step IS NOT NULL) = (status = 'failed')),
+  CHECK ((error_class <> '') = (status = 'failed')),
+  CHECK (status NOT IN ('queued', 'starting', 'running')
+         OR (enqueue_seq IS NOT NULL AND submission IS NOT NULL AND charge IS NOT NULL)),
+  CHECK (status <> 'queued' OR phase IS NULL OR phase IN ('waiting', 'ended')),
+  CHECK (status <> 'starting' OR phase IN ('claimed', 'submitting')),
+  CHECK (status <> 'running' OR phase IN ('accepted', 'finalising')),
+  CHECK (status <> 'completed' OR jsonb_array_length(outputs) > 0)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+CREATE INDEX jobs_waiting ON queue.jobs (enqueue_seq) WHERE status = 'queued';
+CREATE INDEX jobs_waiting_by_tool ON queue.jobs (tool) WHERE status = 'queued';
+CREATE INDEX jobs_deadline ON queue.jobs (deadline_at) WHERE deadline_at IS NOT NULL;
+CREATE INDEX jobs_by_user ON queue.jobs (user_id, id DESC);
+CREATE INDEX jobs_active_by_user ON queue.jobs (user_id) WHERE completed_at IS NULL;
+CREATE INDEX jobs_finished ON queue.jobs (completed_at) WHERE completed_at IS NOT NULL;
+
+-- One row per attempt, never erased by the next one.
+CREATE TABLE queue.attempts (
+  job_id uuid NOT NULL REFERENCES queue.jobs ON DELETE CASCADE,
+  number int NOT NULL CHECK (number >= 1),
+  account text NOT NULL REFERENCES queue.accounts,
+  slot int NOT NULL,
+  phase text NOT NULL CHECK (phase IN
+    ('claimed', 'submitting', 'accepted', 'finalising', 'waiting', 'ended')),
+  -- SHA-256 of the token in the callback URL of this attempt's last claim.
+  token_sha256 bytea NOT NULL UNIQUE CHECK (length(token_sha256) = 32),
+  task_id text NOT NULL DEFAULT '',
+  outcome text NOT NULL DEFAULT '' CHECK (outcome IN
+    ('', 'succeeded', 'failed', 'cancelled', 'refused', 'abandoned', 'unknown')),
+  error_class text NOT NULL DEFAULT '',
+  -- True once a start call may have arrived and no reply is known.
+  is_unknown boolean NOT NULL DEFAULT false,
+  -- Whoever works on it renews this; after it anyone may take over.
+  lease_until timestamptz,
+  -- When the provider is to be asked next; NULL when it is not.
+  next_poll_at timestamptz,
+  -- Set while a query is in flight: no second one.
+  polling_until timestamptz,
+  polls int NOT NULL DEFAULT 0,
+  poll_failures int NOT NULL DEFAULT 0,
+  -- The last poll's answer, to count equal ones instead of storing them.
+  poll_sha256 bytea,
+  poll_payload_id uuid,
+  poll_repeats int NOT NULL DEFAULT 0,
+  callbacks int NOT NULL DEFAULT 0,
+  empty_successes int NOT NULL DEFAULT 0,
+  -- When we asked the provider to stop, and whether the user or a deadline wanted it.
+  stop_asked_at timestamptz,
+  stop_for text NOT NULL DEFAULT '' CHECK (stop_for IN ('', 'cancel', 'timeout')),
+  -- traceparent of the start call, for the callback's span.
+  traceparent text NOT NULL DEFAULT '',
+  claimed_at timestamptz NOT NULL,
+  submitted_at timestamptz,
+  accepted_at timestamptz,
+  ended_at timestamptz,
+  -- What the provider said of a verified success: outputs still to be saved.
+  results jsonb,
+  coins text NOT NULL DEFAULT '',
+  money text NOT NULL DEFAULT '',
+  task_cost_time text NOT NULL DEFAULT '',
+  PRIMARY KEY (job_id, number),
+  CHECK ((outcome <> '') = (phase = 'ended')),
+  CHECK (phase NOT IN ('accepted', 'finalising') OR task_id <> ''),
+  CHECK (NOT is_unknown OR phase IN ('submitting', 'ended'))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+CREATE INDEX attempts_due ON queue.attempts (next_poll_at) WHERE next_poll_at IS NOT NULL;
+CREATE INDEX attempts_leased ON queue.attempts (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX attempts_by_task ON queue.attempts (task_id) WHERE task_id <> '';
+
+-- One row per slot of an account. At most one attempt holds it, and no attempt holds two.
+CREATE TABLE queue.slots (
+  account text NOT NULL REFERENCES queue.accounts,
+  slot int NOT NULL CHECK (slot >= 1),
+  job_id uuid,
+  attempt int,
+  -- A slot beyond the account's number is taken away when it is freed.
+  retired boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (account, slot),
+  UNIQUE (job_id, attempt),
+  FOREIGN KEY (job_id, attempt) REFERENCES queue.attempts (job_id, number),
+  CHECK ((job_id IS NULL) = (attempt IS NULL)),
+  CHECK (NOT retired OR job_id IS NOT NULL)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+-- Double entry: each row takes `amount` from one book account and gives it to another.
+CREATE TABLE queue.ledger (
+  entry_id uuid PRIMARY KEY,
+  user_id text NOT NULL REFERENCES queue.users,
+  job_id uuid,
+  request_id text,
+  kind text NOT NULL,
+  bucket text NOT NULL CHECK (bucket IN ('monthly', 'lifetime')),
+  amount bigint NOT NULL CHECK (amount > 0),
+  debit text NOT NULL,
+  credit text NOT NULL,
+  created_at timestamptz NOT NULL,
+  CHECK ((kind, debit, credit) IN
+    (('grant', 'issuance', 'available'), ('reserve', 'available', 'reserved'),
+     ('capture', 'reserved', 'revenue'), ('refund', 'reserved', 'available'))),
+  CHECK ((kind = 'grant') = (job_id IS NULL)),
+  CHECK ((kind = 'grant') = (request_id IS NOT NULL)),
+  UNIQUE (job_id, kind, bucket),
+  UNIQUE (user_id, request_id)
+);
+-- A charge is closed exactly once, captured or refunded.
+CREATE UNIQUE INDEX ledger_closed_once ON queue.ledger (job_id, bucket)
+  WHERE kind IN ('capture', 'refund');
+CREATE INDEX ledger_by_user ON queue.ledger (user_id, entry_id DESC);
+
+-- Callbacks reported by the gateway, so that each is counted once, and matched later if need be.
+CREATE TABLE queue.callbacks (
+  delivery_id uuid PRIMARY KEY,
+  token_sha256 bytea NOT NULL,
+  body_sha256 bytea NOT NULL,
+  received_at timestamptz NOT NULL,
+  event text NOT NULL,
+  task_id text NOT NULL,
+  task_status text NOT NULL,
+  has_output boolean NOT NULL,
+  traceparent text NOT NULL,
+  job_id uuid REFERENCES queue.jobs ON DELETE CASCADE,
+  attempt int
+);
+CREATE INDEX callbacks_unmatched ON queue.callbacks (task_id) WHERE job_id IS NULL;
+CREATE INDEX callbacks_by_job ON queue.callbacks (job_id, attempt) WHERE job_id IS NOT NULL;
+CREATE INDEX callbacks_by_age ON queue.callbacks (received_at);
+
+-- What an account already has of our media, for less than its life there.
+CREATE TABLE queue.uploads (
+  account text NOT NULL REFERENCES queue.accounts,
+  sha256 text NOT NULL,
+  file_name text NOT NULL,
+  download_url text NOT NULL,
+  expires_at timestamptz NOT NULL,
+  PRIMARY KEY (account, sha256)
+);
+CREATE INDEX uploads_expiry ON queue.uploads (expires_at);
+
+-- Events on their way to observability. Deleted when acknowledged.
+CREATE TABLE queue.outbox (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  job_id uuid NOT NULL,
+  seq bigint NOT NULL,
+  kind text NOT NULL CHECK (kind IN
+    ('step', 'attempt', 'ledger', 'note', 'payload', 'repeat', 'outputs')),
+  attempt int NOT NULL,
+  occurred_at timestamptz NOT NULL,
+  body text NOT NULL,
+  -- Masked bytes of a payload up to 64 KiB.
+  content bytea
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_vacuum_cost_delay = 0);
+CREATE UNIQUE INDEX outbox_once ON queue.outbox (job_id, seq);
+
+-- The claim rule, in one place: slots that a claim may take now, fairest account first. A resting
+-- account that may be probed offers one slot, and none while its probe is under way.
+CREATE FUNCTION queue.open_slots(now_at timestamptz, global_limit int)
+RETURNS TABLE (account text, slot int, place bigint) LANGUAGE sql STABLE AS $$
+  WITH load AS (
+    SELECT s.account, count(s.job_id) AS held,
+           count(*) FILTER (WHERE t.phase IN ('claimed', 'submitting') AND NOT t.is_unknown)
+             AS starting
+      FROM queue.slots s
+      LEFT JOIN queue.attempts t ON t.job_id = s.job_id AND t.number = s.attempt
+     GROUP BY s.account
+  ), free AS (
+    SELECT s.account, s.slot, a.health, l.starting,
+           row_number() OVER w AS nth,
+           (l.held + row_number() OVER w)::float8 / greatest(a.slots, 1) AS fullness
+      FROM queue.slots s
+      JOIN queue.accounts a ON a.name = s.account
+      JOIN load l ON l.account = s.account
+     WHERE s.job_id IS NULL AND NOT a.paused
+       AND (a.health = 'ok' OR (a.health IN ('full', 'unreachable') AND a.rests_until <= now_at))
+    WINDOW w AS (PARTITION BY s.account ORDER BY s.slot)
+  ), ranked AS (
+    SELECT f.account, f.slot, row_number() OVER (ORDER BY f.fullness, f.account) AS place
+      FROM free f
+     WHERE f.health = 'ok' OR (f.nth = 1 AND f.starting = 0)
+  )
+  SELECT r.account, r.slot, r.place
+    FROM ranked r
+   WHERE global_limit = 0 OR r.place <= global_limit - (SELECT sum(held) FROM load)
+$$;

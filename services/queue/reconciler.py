@@ -1,0 +1,183 @@
+"""Asks the provider about open attempts: when due, when a callback hints, when time is up.
+
+Its answers decide; a callback only makes the question due. Without any callback this is how
+results arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from opentelemetry.trace import SpanKind
+
+from services.queue import command as c
+from services.queue import store
+from services.queue.command import Payload
+from services.queue.domain import Change
+from services.queue.recorder import Recorder, answer_sha256
+from services.queue.store import Work
+from services.queue.transitions import Hint, Transitions, persist
+from services.runninghub.exchange import Call
+from services.runninghub.provider import Provider
+from services.runninghub.report import TaskReport, TaskState
+from services.runninghub.request import Account
+from services.runninghub.verdicts import Stage, classify, evidence_of
+from services.runtime.db import AWAY_ERRORS
+from services.runtime.errors import EtapaError
+from services.runtime.log import get_log
+from services.runtime.tracing import start_span, trace_id_of
+
+_log = get_log(__name__)
+_BACK_OFF_S = 0.5
+# Answers that say something about the task. The others say only that asking failed.
+_USABLE = (
+    TaskState.WAITING,
+    TaskState.RUNNING,
+    TaskState.SUCCEEDED,
+    TaskState.FAILED,
+    TaskState.CANCELLED,
+    TaskState.NOT_FOUND,
+)
+
+
+class Reconciler:
+    """Keeps up to `max_queries` questions to the provider in flight, one an attempt."""
+
+    def __init__(
+        self,
+        transitions: Transitions,
+        provider: Provider,
+        recorder: Recorder,
+        *,
+        max_queries: int = 64,
+        poll_s: float = 1.0,
+    ) -> None:
+        self._transitions = transitions
+        self._provider = provider
+        self._recorder = recorder
+        self._max_queries = max_queries
+        self._poll_s = poll_s
+        self._hint = Hint()
+        self._under_way = 0
+        transitions.listen(self._on_changes)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ask until `stop` is set; then wait for the questions under way."""
+        async with asyncio.TaskGroup() as queries:
+            while not stop.is_set():
+                due = await self._take_due()
+                for work in due:
+                    self._under_way += 1
+                    queries.create_task(self._ask(work), name=f"query:{work.job_id}")
+                if not due:
+                    await self._hint.wait(self._poll_s)
+
+    def wake(self) -> None:
+        """Look for due questions now."""
+        self._hint.set()
+
+    async def _take_due(self) -> list[Work]:
+        room = self._max_queries - self._under_way
+        if room <= 0:
+            return []
+        policy, now = self._transitions.policy, self._transitions.clock()
+        until = now + timedelta(seconds=policy.scaled(policy.query_call_s * 2) + 5)
+        try:
+            async with self._transitions.pool.acquire() as conn:
+                due = await store.take_due_polls(conn, now, until, room)
+                return await store.read_work(conn, due) if due else []
+        except AWAY_ERRORS as error:
+            _log.warning("polls_not_taken", error=type(error).__name__)
+            await asyncio.sleep(_BACK_OFF_S)
+            return []
+
+    async def _ask(self, work: Work) -> None:
+        try:
+            if work.stop_for == "cancel" and work.stop_asked_at is None:
+                await self._ask_to_stop(work)
+            change = await self._query(work)
+            if _wants_stop_after_asking(change):
+                await self._ask_to_stop(work)
+        except EtapaError as error:
+            _log.info(
+                "answer_let_go", job_id=str(work.job_id), attempt=work.attempt, why=str(error)
+            )
+        except Exception:
+            _log.exception("query_broke", job_id=str(work.job_id), attempt=work.attempt)
+            await self._miss(work, "an error of ours; the log of its trace tells it", [])
+        finally:
+            self._under_way -= 1
+            self._hint.set()
+
+    async def _query(self, work: Work) -> Change:
+        parent = work.start_traceparent or work.traceparent
+        name = "runninghub callback" if work.callbacks else "runninghub query"
+        with start_span(name, parent=parent, kind=SpanKind.CLIENT):
+            call = await self._provider.query(_account(work), work.task_id)
+        payloads = await self._record(work, call)
+        reply = call.reply
+        is_blank_stop = (
+            reply is not None and reply.state is TaskState.BLANK and work.stop_asked_at is not None
+        )
+        if reply is None or not (reply.state in _USABLE or is_blank_stop):
+            verdict = classify(evidence_of(Stage.RUN, reply, call.transport))
+            words = call.exchange.error or verdict.words
+            return await self._miss(work, words, payloads)
+        return await persist(
+            self._transitions,
+            c.Answer(
+                job_id=work.job_id,
+                attempt=work.attempt,
+                report=reply,
+                verdict=classify(evidence_of(Stage.RUN, reply)),
+                payloads=payloads,
+                answer_sha256=answer_sha256(call.exchange),
+                by_callback=work.callbacks > 0,
+            ),
+        )
+
+    async def _ask_to_stop(self, work: Work) -> None:
+        call = await self._provider.cancel(_account(work), work.task_id)
+        payloads = await self._recorder.exchange(
+            call.exchange, work.attempt, [work.api_key], trace_id_of(work.traceparent)
+        )
+        if call.reply is None or not call.reply.is_json:
+            # Not asked; the next poll asks again.
+            await persist(self._transitions, c.Record(work.job_id, work.attempt, payloads))
+            return
+        await persist(self._transitions, c.NoteStop(work.job_id, work.attempt, payloads))
+
+    async def _miss(self, work: Work, words: str, payloads: Sequence[Payload]) -> Change:
+        command = c.MissAnswer(work.job_id, work.attempt, words, payloads)
+        return await persist(self._transitions, command)
+
+    async def _record(self, work: Work, call: Call[TaskReport]) -> list[Payload]:
+        return await self._recorder.exchange(
+            call.exchange, work.attempt, [work.api_key], trace_id_of(work.traceparent)
+        )
+
+    def _on_changes(self, changes: Sequence[Change]) -> None:
+        now = self._transitions.clock()
+        for change in changes:
+            attempt = change.after.current
+            if attempt and attempt.next_poll_at is not None and attempt.next_poll_at <= now:
+                self._hint.set()
+                return
+
+
+def _wants_stop_after_asking(change: Change) -> bool:
+    """Whether a time limit has passed and the provider, asked, says that it still runs."""
+    attempt = change.after.current
+    return (
+        attempt is not None
+        and attempt.stop_for == "timeout"
+        and attempt.stop_asked_at is None
+        and attempt.poll_failures == 0
+        and not change.after.status.is_final
+    )
+
+
+def _account(work: Work) -> Account:
+    return Account(work.account, work.base_url, work.api_key)

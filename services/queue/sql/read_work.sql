@@ -1,0 +1,10 @@
+-- Read what is needed to call the provider for attempts just claimed or being finalised.
+-- $1 job ids, $2 attempt numbers, side by side. Index: jobs_pkey, attempts_pkey.
+SELECT j.id, a.number, j.tool, j.user_id, j.submission::text AS submission, j.instance_type,
+       j.traceparent, j.deadline_at, a.account, a.token_sha256, a.task_id, a.traceparent
+         AS start_traceparent, a.results::text AS results, a.stop_for, a.stop_asked_at, a.callbacks,
+       a.accepted_at, c.base_url, c.api_key
+  FROM unnest($1::uuid[], $2::int[]) AS w(job_id, number)
+  JOIN queue.jobs j ON j.id = w.job_id
+  JOIN queue.attempts a ON a.job_id = w.job_id AND a.number = w.number
+  JOIN queue.accounts c ON c.name = a.account

@@ -1,0 +1,254 @@
+"""Starts one claimed attempt: places its media, commits "submitting", calls, and books the reply.
+
+The rule behind it: what may have been received is never sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from opentelemetry.trace import SpanKind
+
+from services.queue import command as c
+from services.queue.claim import Claimed
+from services.queue.command import Command, Payload
+from services.queue.domain import StaleAttemptError
+from services.queue.lease import LeaseKeeper
+from services.queue.placement import Placed, Placement, UploadRefusedError
+from services.queue.recorder import Recorder
+from services.queue.store import Work
+from services.queue.transitions import Transitions, persist
+from services.runninghub.exchange import Call, Transport
+from services.runninghub.provider import Provider
+from services.runninghub.report import StartOutcome, StartReply, TaskState
+from services.runninghub.request import Account, StartRequest
+from services.runninghub.verdicts import Stage, Verdict, classify, evidence_of, failure_class
+from services.runtime.errors import EtapaError, UnavailableError
+from services.runtime.failpoints import failpoint
+from services.runtime.ids import new_id
+from services.runtime.log import get_log
+from services.runtime.tracing import start_span, trace_id_of
+
+_log = get_log(__name__)
+# States of a task that exists, whatever the refusal beside its id said.
+_EXISTS = (
+    TaskState.WAITING,
+    TaskState.RUNNING,
+    TaskState.SUCCEEDED,
+    TaskState.FAILED,
+    TaskState.CANCELLED,
+)
+_DOUBT_QUERIES = 3
+
+
+@dataclass(slots=True)
+class _Start:
+    """One start under way. `began` once "submitting" may have been committed."""
+
+    work: Work
+    token: str
+    account: Account
+    secrets: list[str]
+    trace_id: str
+    placed: Placed = field(default_factory=Placed)
+    exchange_id: UUID = field(default_factory=new_id)
+    began: bool = False
+
+
+class Starter:
+    """Starts claimed attempts. `public_url` is our gateway's, "" where there is none."""
+
+    def __init__(
+        self,
+        transitions: Transitions,
+        provider: Provider,
+        placement: Placement,
+        recorder: Recorder,
+        leases: LeaseKeeper,
+        *,
+        public_url: str,
+    ) -> None:
+        self._transitions = transitions
+        self._provider = provider
+        self._placement = placement
+        self._recorder = recorder
+        self._leases = leases
+        self._public_url = public_url.rstrip("/")
+
+    async def start(self, claimed: Claimed) -> None:
+        """Bring one claimed attempt to accepted, refused or unknown; raises only cancellation."""
+        work = claimed.work
+        start = _Start(
+            work,
+            claimed.token,
+            Account(work.account, work.base_url, work.api_key),
+            [work.api_key, claimed.token],
+            trace_id_of(work.traceparent),
+        )
+        try:
+            with self._leases.hold(work.job_id, work.attempt):
+                command = await self._run(start)
+            await persist(self._transitions, command)
+        except StaleAttemptError as error:
+            _log.info("start_let_go", job_id=str(work.job_id), attempt=work.attempt, why=str(error))
+        except Exception:
+            _log.exception("start_broke", job_id=str(work.job_id), attempt=work.attempt)
+            await self._book_breakdown(start)
+
+    async def _run(self, start: _Start) -> Command:
+        work = start.work
+        try:
+            async with asyncio.timeout(self._time_left_s(work)):
+                await self._placement.place(work, start.placed)
+        except TimeoutError:
+            return self._refuse(start, _own_verdict("start_timeout", "media upload took too long"))
+        except UploadRefusedError as error:
+            return self._refuse(start, error.verdict)
+        failpoint("claimed_not_sent")
+        span = start_span("runninghub start", parent=work.traceparent, kind=SpanKind.CLIENT)
+        with span:
+            try:
+                call = await self._call(start, span.traceparent)
+            except UnavailableError as error:
+                # Raised by the commit before the first byte: nothing was sent.
+                return self._release(start, error)
+        command = await self._book(start, call)
+        if isinstance(command, c.Accept):
+            failpoint("accepted_not_committed")
+        return command
+
+    async def _call(self, start: _Start, traceparent: str) -> Call[StartReply]:
+        work = start.work
+        url = f"{self._public_url}/runninghub/{start.token}" if self._public_url else None
+        request = StartRequest(
+            target_id=work.submission.webapp_id,
+            nodes=start.placed.nodes,
+            webhook_url=url,
+            instance_type=work.instance_type,
+        )
+
+        async def commit_submitting() -> None:
+            sent = await self._outgoing(start, request)
+            start.began = True
+            await self._transitions.run(
+                c.BeginStart(
+                    work.job_id,
+                    work.attempt,
+                    work.token_sha256,
+                    traceparent,
+                    [*start.placed.payloads, sent],
+                )
+            )
+            # After this hook the bytes leave at once, so the kill falls between them and a reply.
+            asyncio.get_running_loop().call_later(0.003, failpoint, "sent_no_reply")
+
+        return await self._provider.start(
+            start.account, request, before_first_byte=commit_submitting
+        )
+
+    async def _outgoing(self, start: _Start, request: StartRequest) -> Payload:
+        account = start.account
+        return await self._recorder.outgoing(
+            "start",
+            "POST",
+            account.base_url.rstrip("/") + request.path,
+            (
+                ("Authorization", f"Bearer {account.api_key}"),
+                ("Content-Type", "application/json"),
+            ),
+            request.body,
+            start.work.attempt,
+            start.secrets,
+            start.trace_id,
+            start.exchange_id,
+        )
+
+    async def _book(self, start: _Start, call: Call[StartReply]) -> Command:
+        work = start.work
+        payloads = await self._recorder.exchange(
+            call.exchange,
+            work.attempt,
+            start.secrets,
+            start.trace_id,
+            exchange_id=start.exchange_id if start.began else None,
+        )
+        reply = call.reply
+        if call.transport is Transport.NEVER_SENT:
+            verdict = classify(evidence_of(Stage.START, None, call.transport))
+            words = call.exchange.error or verdict.words
+            return self._refuse(start, _reworded(verdict, words), payloads)
+        if reply is None or reply.outcome is StartOutcome.UNREADABLE:
+            return c.LoseReply(work.job_id, work.attempt, work.token_sha256, payloads)
+        if reply.outcome is StartOutcome.ACCEPTED:
+            return c.Accept(work.job_id, work.attempt, reply.task_id, payloads)
+        if reply.outcome is StartOutcome.DOUBTFUL:
+            return await self._ask_in_doubt(start, reply, payloads)
+        verdict = classify(evidence_of(Stage.START, reply))
+        if verdict.error_class == "submit_unknown":
+            return c.LoseReply(work.job_id, work.attempt, work.token_sha256, payloads)
+        return self._refuse(start, verdict, payloads)
+
+    async def _ask_in_doubt(
+        self, start: _Start, reply: StartReply, payloads: list[Payload]
+    ) -> Command:
+        """Settle a refusal that carries a task id: the provider's own query decides."""
+        work = start.work
+        for _ in range(_DOUBT_QUERIES):
+            call = await self._provider.query(start.account, reply.task_id)
+            payloads += await self._recorder.exchange(
+                call.exchange, work.attempt, start.secrets, start.trace_id
+            )
+            if call.reply is None:
+                continue
+            if call.reply.state in _EXISTS:
+                return c.Accept(work.job_id, work.attempt, reply.task_id, payloads)
+            if call.reply.state is TaskState.NOT_FOUND:
+                return self._refuse(start, classify(evidence_of(Stage.START, reply)), payloads)
+        # Nobody can say; the task id lets the reconciler go on asking.
+        return c.Accept(work.job_id, work.attempt, reply.task_id, payloads)
+
+    async def _book_breakdown(self, start: _Start) -> None:
+        """Settle an error of our own: fail what was never sent, hold what may have been."""
+        work = start.work
+        command: Command
+        if start.began:
+            command = c.LoseReply(work.job_id, work.attempt, work.token_sha256)
+        else:
+            words = "Etapa could not start the job; the logs of its trace say why"
+            command = self._refuse(start, _own_verdict("internal", words))
+        try:
+            await persist(self._transitions, command)
+        except EtapaError as error:
+            _log.warning("breakdown_not_booked", job_id=str(work.job_id), why=str(error))
+
+    def _refuse(
+        self, start: _Start, verdict: Verdict, payloads: Sequence[Payload] = ()
+    ) -> c.Refuse:
+        work = start.work
+        # What was recorded before the start call is committed with its "submitting".
+        unsaved = [] if start.began else start.placed.payloads
+        kept = [*unsaved, *payloads]
+        return c.Refuse(work.job_id, work.attempt, work.token_sha256, verdict, kept)
+
+    def _release(self, start: _Start, error: Exception) -> c.Release:
+        work = start.work
+        return c.Release(
+            work.job_id, work.attempt, work.token_sha256, str(error), start.placed.payloads
+        )
+
+    def _time_left_s(self, work: Work) -> float:
+        if work.deadline_at is None:
+            return 0
+        return (work.deadline_at - self._transitions.clock()).total_seconds()
+
+
+def _own_verdict(name: str, words: str) -> Verdict:
+    failure = failure_class(name)
+    return Verdict(failure, failure.stage, words, "own")
+
+
+def _reworded(verdict: Verdict, words: str) -> Verdict:
+    return Verdict(verdict.failure, verdict.stage, words, verdict.rule)

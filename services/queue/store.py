@@ -1,0 +1,312 @@
+"""The queue's queries on jobs: locked reads, the one write, claims, polls and leases.
+
+The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from services.queue.admission import NewJob, QueueView
+from services.queue.domain import Change, JobState, JobStatus, Submission, TimeLimits
+from services.queue.rows import (
+    change_columns,
+    job_from_row,
+    limits_from_row,
+    submission_from_json,
+)
+from services.runtime.db import Connection
+from services.runtime.sql import load_statements
+
+_SQL = load_statements(__file__)
+
+
+class WriteConflictError(RuntimeError):
+    """A locked job was not as read: a bug, never a race. The transaction must be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPair:
+    """A job that waits longest and the slot that it gets."""
+
+    job_id: UUID
+    webapp_id: str
+    account: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a call to the provider needs of an attempt."""
+
+    job_id: UUID
+    attempt: int
+    tool: str
+    user_id: str
+    submission: Submission
+    instance_type: str
+    traceparent: str
+    start_traceparent: str
+    deadline_at: datetime | None
+    account: str
+    base_url: str
+    api_key: str
+    token_sha256: bytes
+    task_id: str
+    results: str | None
+    stop_for: str
+    stop_asked_at: datetime | None
+    callbacks: int
+    accepted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a new job takes over from an old one. Without a submission nothing can be run again."""
+
+    status: JobStatus
+    user_id: str
+    tool: str
+    variant: str
+    input_json: str
+    submission: Submission | None
+
+
+async def lock_gate(conn: Connection) -> int:
+    """Hold the gate until the transaction ends; return the last place given out."""
+    return int(await conn.fetchval(_SQL["lock_gate"]))
+
+
+async def set_enqueue_seq(conn: Connection, enqueue_seq: int) -> None:
+    """Store the last place given out, under the gate."""
+    await conn.execute(_SQL["set_enqueue_seq"], enqueue_seq)
+
+
+async def lock_jobs(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, JobState]:
+    """Lock jobs and read them as they are; unknown ids are left out."""
+    ids = sorted(set(job_ids))
+    await conn.execute(_SQL["lock_jobs"], ids)
+    # A second statement: its snapshot is younger than the wait for the locks.
+    rows = await conn.fetch(_SQL["read_jobs"], ids)
+    return {row["id"]: job_from_row(row) for row in rows}
+
+
+async def ensure_users(conn: Connection, user_ids: Iterable[str]) -> None:
+    """Make the rows of users not seen before."""
+    await conn.execute(_SQL["ensure_users"], sorted(set(user_ids)))
+
+
+async def lock_users(conn: Connection, user_ids: Iterable[str]) -> dict[str, int]:
+    """Lock users; return how many active jobs each has."""
+    rows = await conn.fetch(_SQL["lock_users"], sorted(set(user_ids)))
+    return {row["user_id"]: row["active"] for row in rows}
+
+
+async def read_balances(conn: Connection, user_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return the available credits of locked users, by user and bucket."""
+    balances: dict[str, dict[str, int]] = {}
+    for row in await conn.fetch(_SQL["read_balances"], sorted(set(user_ids))):
+        balances.setdefault(row["user_id"], {})[row["bucket"]] = row["available"]
+    return balances
+
+
+async def find_requests(
+    conn: Connection, keys: Sequence[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], tuple[UUID, bytes]]:
+    """Find earlier jobs by (caller, user, request id); return id and params_sha256."""
+    callers, users, requests = ([key[i] for key in keys] for i in range(3))
+    rows = await conn.fetch(_SQL["find_requests"], callers, users, requests)
+    return {
+        (row["caller"], row["user_id"], row["request_id"]): (row["id"], row["params_sha256"])
+        for row in rows
+    }
+
+
+async def read_active_jobs(
+    conn: Connection, user_ids: Iterable[str], limit: int
+) -> dict[str, list[UUID]]:
+    """Return the active jobs of users, oldest first."""
+    rows = await conn.fetch(_SQL["read_active_jobs"], sorted(set(user_ids)), limit)
+    return {row["user_id"]: row["job_ids"] for row in rows}
+
+
+async def read_prices(
+    conn: Connection, variants: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, TimeLimits]]:
+    """Return price and time limits by (tool, variant); unknown ones are left out."""
+    wanted = sorted(set(variants))
+    tools, names = [tool for tool, _ in wanted], [name for _, name in wanted]
+    rows = await conn.fetch(_SQL["read_prices"], tools, names)
+    return {(r["name"], r["variant"]): (r["credits"], limits_from_row(r)) for r in rows}
+
+
+async def read_inputs(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return the inputs of jobs, each one JSON object."""
+    rows = await conn.fetch(_SQL["read_inputs"], sorted(set(job_ids)))
+    return {row["id"]: row["input_json"] for row in rows}
+
+
+async def read_template(conn: Connection, job_id: UUID) -> Template | None:
+    """Return what a new job made from this one needs; None where there is no such job."""
+    row = await conn.fetchrow(_SQL["read_template"], job_id)
+    if row is None:
+        return None
+    submission = row["submission"]
+    return Template(
+        status=JobStatus(row["status"]),
+        user_id=row["user_id"],
+        tool=row["tool"],
+        variant=row["variant"],
+        input_json=row["input_json"],
+        submission=submission_from_json(submission) if submission else None,
+    )
+
+
+async def insert_jobs(conn: Connection, admitted: Sequence[tuple[NewJob, Change]]) -> None:
+    """Insert admitted jobs in their first state."""
+    rows = [
+        (
+            new.id,
+            new.caller,
+            new.request_id,
+            new.user_id,
+            new.tool,
+            new.variant,
+            new.params_sha256,
+            new.input_json,
+            new.cost,
+            new.retry_of,
+            new.traceparent,
+            change.after.created_at,
+            change.after.deadline_at,
+            change.after.seq,
+        )
+        for new, change in admitted
+    ]
+    await conn.execute(_SQL["insert_jobs"], *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def write_changes(
+    conn: Connection,
+    changes: Sequence[Change],
+    now: datetime,
+    created: Sequence[Change] = (),
+) -> None:
+    """Write transitions of locked jobs in one statement, at most one a job.
+
+    The users whose money or count moves must be locked. Raises `WriteConflictError` if a job was
+    not as it was read, and the database's own error where a constraint refuses.
+    """
+    columns = change_columns(changes, created, now)
+    row = await conn.fetchrow(_SQL["write_changes"], *columns)
+    taken = sum(change.takes_slot for change in changes)
+    if row is None or row["jobs"] != len(changes) or row["slots"] != taken:
+        raise WriteConflictError(
+            f"{len(changes)} jobs and {taken} slots were to be written, got {row}"
+        )
+
+
+async def find_claims(
+    conn: Connection, now: datetime, limit: int, global_limit: int
+) -> list[ClaimPair]:
+    """Pair waiting jobs with open slots, in queue order, under the gate."""
+    rows = await conn.fetch(_SQL["find_claims"], now, limit, global_limit)
+    return [ClaimPair(row["id"], row["webapp_id"], row["account"], row["slot"]) for row in rows]
+
+
+async def read_queue_view(
+    conn: Connection, now: datetime, global_limit: int, count_up_to: int
+) -> QueueView:
+    """Return what a job that joins the queue sees, under the gate."""
+    row = await conn.fetchrow(_SQL["read_queue_view"], now, global_limit, count_up_to)
+    return QueueView(**dict(row or {}))
+
+
+async def read_work(conn: Connection, attempts: Sequence[tuple[UUID, int]]) -> list[Work]:
+    """Return what calls to the provider need, for attempts that exist."""
+    ids, numbers = _columns(attempts)
+    return [_work(row) for row in await conn.fetch(_SQL["read_work"], ids, numbers)]
+
+
+async def renew_leases(
+    conn: Connection, attempts: Sequence[tuple[UUID, int]], until: datetime
+) -> None:
+    """Keep attempts that this process works on from being taken over."""
+    ids, numbers = _columns(attempts)
+    await conn.execute(_SQL["renew_leases"], ids, numbers, until)
+
+
+async def find_expired_leases(
+    conn: Connection, now: datetime, limit: int
+) -> list[tuple[UUID, int]]:
+    """Return starts whose worker fell silent."""
+    rows = await conn.fetch(_SQL["find_expired_leases"], now, limit)
+    return [(row["job_id"], row["number"]) for row in rows]
+
+
+async def take_finalising(
+    conn: Connection, now: datetime, until: datetime, limit: int
+) -> list[tuple[UUID, int]]:
+    """Take over outputs that nobody is saving."""
+    rows = await conn.fetch(_SQL["take_finalising"], now, until, limit)
+    return [(row["job_id"], row["number"]) for row in rows]
+
+
+async def take_due_polls(
+    conn: Connection, now: datetime, until: datetime, limit: int
+) -> list[tuple[UUID, int]]:
+    """Take attempts to ask the provider about; nobody else asks before `until`."""
+    rows = await conn.fetch(_SQL["take_due_polls"], now, until, limit)
+    return [(row["job_id"], row["number"]) for row in rows]
+
+
+async def find_deadlines(conn: Connection, now: datetime, limit: int) -> list[UUID]:
+    """Return jobs whose phase has run out of time."""
+    return [row["id"] for row in await conn.fetch(_SQL["find_deadlines"], now, limit)]
+
+
+async def insert_callbacks(
+    conn: Connection, columns: Sequence[Sequence[Any]]
+) -> list[Mapping[str, Any]]:
+    """Keep callbacks once each; return delivery_id, job_id, number, is_repeat and is_new."""
+    return [dict(row) for row in await conn.fetch(_SQL["insert_callbacks"], *columns)]
+
+
+async def match_callbacks(conn: Connection, limit: int) -> list[Mapping[str, Any]]:
+    """Match kept callbacks to attempts by task id; return those that found theirs."""
+    return [dict(row) for row in await conn.fetch(_SQL["match_callbacks"], limit)]
+
+
+def _columns(attempts: Sequence[tuple[UUID, int]]) -> tuple[list[UUID], list[int]]:
+    return [job_id for job_id, _ in attempts], [number for _, number in attempts]
+
+
+def _work(row: Record) -> Work:
+    submission = submission_from_json(row["submission"])
+    return Work(
+        job_id=row["id"],
+        attempt=row["number"],
+        tool=row["tool"],
+        user_id=row["user_id"],
+        submission=submission,
+        instance_type=row["instance_type"] or submission.instance_type,
+        traceparent=row["traceparent"],
+        start_traceparent=row["start_traceparent"],
+        deadline_at=row["deadline_at"],
+        account=row["account"],
+        base_url=row["base_url"],
+        api_key=row["api_key"],
+        token_sha256=row["token_sha256"],
+        task_id=row["task_id"],
+        results=row["results"],
+        stop_for=row["stop_for"],
+        stop_asked_at=row["stop_asked_at"],
+        callbacks=row["callbacks"],
+        accepted_at=row["accepted_at"],
+    )
