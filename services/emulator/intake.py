@@ -138,6 +138,11 @@ def find_app(kind: str, target: str) -> App:
     return app
 
 
+def find_any_app(kind: str, target: str) -> App:
+    """Return the app of an accepted task."""
+    return (WEBAPPS if kind == "webapp" else WORKFLOWS)[target]
+
+
 def _values(app: App, start: Start) -> tuple[NodeValue, ...]:
     raw = start.body.get("nodeInfoList")
     if start.kind == "webapp" and raw is None:

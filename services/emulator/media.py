@@ -22,6 +22,8 @@ from services.emulator.settings import Settings
 from services.emulator.stamp import make_stamp
 from services.emulator.task import Output
 
+# Raised by hand when rendering changes, so that files of an older recipe are not reused.
+RECIPE = 1
 _KINDS = {
     "image": {"png", "jpg", "jpeg", "webp", "gif", "bmp"},
     "video": {"mp4", "mov", "avi", "mkv", "webm", "m4v"},
@@ -50,7 +52,8 @@ class MediaStore:
         self._settings = settings
         self._pace = pace
         self._base_url = base_url
-        self._secret = secrets.token_bytes(32)
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self._secret = _kept_secret(settings.data / "links.key")
         self._uploads: dict[tuple[str, str], Upload] = {}
         self._outputs: dict[str, Output] = {}
         self._gone: dict[str, int] = {}
@@ -62,19 +65,26 @@ class MediaStore:
     async def save_upload(self, key: str, prefix: str, original: str, data: bytes) -> Upload:
         """Keep an uploaded file under `<prefix>/<sha256>.<extension>`."""
         digest = await asyncio.to_thread(_sha256, data)
-        extension = PurePosixPath(original).suffix.lower().lstrip(".")
+        extension = _extension(original)
         # A ZIP comes back as a bare hash without extension (reference section 2.6).
         bare = extension in {"", "zip"}
-        name = f"{prefix}/{digest}" if not bare else digest
-        name = name if bare else f"{name}.{extension}"
+        name = digest if bare else f"{prefix}/{digest}.{extension}"
         path = self._settings.data / "uploads" / digest
         if not path.exists():
             await asyncio.to_thread(_write, path, data)
+        return self.know_upload(key, name, original, digest, len(data), time.time())
+
+    def know_upload(
+        self, key: str, name: str, original: str, digest: str, size: int, uploaded_at: float
+    ) -> Upload:
+        """Put a stored file into the index, under one more original name if it is there."""
         before = self._uploads.get((key, name))
         names = dict.fromkeys((*(before.original if before else ()), original))
-        life = self._pace.real_s(self._settings.upload_life_s)
+        extension = _extension(original)
         kind = next((kind for kind, known in _KINDS.items() if extension in known), "file")
-        upload = Upload(key, name, kind, digest, len(data), path, tuple(names), time.time() + life)
+        path = self._settings.data / "uploads" / digest
+        ends = uploaded_at + self._pace.real_s(self._settings.upload_life_s)
+        upload = Upload(key, name, kind, digest, size, path, tuple(names), ends)
         self._uploads[key, name] = upload
         return upload
 
@@ -111,6 +121,14 @@ class MediaStore:
         )
         self._outputs[token] = output
         return output
+
+    def know_output(self, output: Output) -> None:
+        """Put an output of an earlier run of the emulator into the index."""
+        self._outputs[output.token] = output
+
+    def render_path(self, name: str) -> Path:
+        """Return where a rendering of that file name lies."""
+        return self._settings.data / "renders" / name
 
     def expire_output(self, output: Output, status: int) -> None:
         """Let a link answer with `status` from now on."""
@@ -162,10 +180,26 @@ class MediaStore:
 
 
 def _render_to(plan: Plan, target: Path) -> tuple[Path, str]:
+    """Render unless an earlier run of the emulator did; return the file and its extension."""
+    for extension in ("png", "mp4"):
+        if (known := target.with_suffix(f".{extension}")).exists():
+            return known, extension
     data, extension = render(plan)
     path = target.with_suffix(f".{extension}")
     _write(path, data)
     return path, extension
+
+
+def _extension(name: str) -> str:
+    found = PurePosixPath(name).suffix.lower().lstrip(".")
+    return found if found.isascii() and found.isalnum() else ""
+
+
+def _kept_secret(path: Path) -> bytes:
+    """Return the key that signs links; it outlives a restart, and so do the links."""
+    if not path.exists():
+        _write(path, secrets.token_bytes(32))
+    return path.read_bytes()
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -176,7 +210,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _fingerprint(plan: Plan) -> str:
-    digest = hashlib.sha256(f"{plan.work.value}:{plan.resolution}:{plan.fast}".encode())
+    recipe = f"{RECIPE}:{plan.work.value}:{plan.resolution}:{plan.fast}"
+    digest = hashlib.sha256(recipe.encode())
     for _, data in plan.inputs:
         digest.update(hashlib.sha256(data).digest())
     return digest.hexdigest()

@@ -21,7 +21,9 @@ from services.emulator.render import UnreadableInputError
 from services.emulator.settings import Settings
 from services.emulator.task import Output, Task
 from services.emulator.webhooks import Webhooks
+from services.runtime.log import get_log
 
+log = get_log(__name__)
 # A consumer GPU costs about 0.2 coin per second (reference section 1.4, field reports).
 COINS_PER_S = 0.2
 # A run that fails does so on the way, not at its planned end.
@@ -51,8 +53,8 @@ class Runner:
 
     def accept(self, task: Task) -> None:
         """Take a slot of the account, or wait in its personal queue, and go on from there."""
-        account = self.accounts.admit(task.key)
-        if account.enter(task):
+        account = self.accounts.find(task.key)
+        if account is not None and account.enter(task):
             self._launch(task)
 
     def cancel(self, task: Task) -> None:
@@ -130,6 +132,12 @@ class Runner:
             raise RunFailedError(unreadable_reason(unreadable)) from None
         except InputMissingError as missing:
             raise RunFailedError(missing.reason) from None
+        except Exception as error:
+            # A defect of ours ends the run as one of theirs would: in their words, not for ever.
+            log.exception("render_failed", task_id=task.task_id)
+            kind = f"{type(error).__module__}.{type(error).__qualname__}"
+            words = Reason("unknown", exception_type=kind, exception_message=str(error))
+            raise RunFailedError(words) from error
 
     async def _stop(self, task: Task) -> None:
         """End a task that was asked to stop; what it ran until now is paid."""

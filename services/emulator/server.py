@@ -9,6 +9,7 @@ from aiohttp import web
 from services.emulator.admin import Admin
 from services.emulator.app import create_app
 from services.emulator.provider import Provider
+from services.emulator.restore import restore
 from services.emulator.settings import Settings
 from services.runtime.log import get_log
 
@@ -40,7 +41,8 @@ async def start_server(settings: Settings) -> Server:
     base_url = await _bind(public, settings.listen)
     admin_url = await _bind(admin, settings.admin_listen)
     provider.base_url = settings.public_url or base_url
-    log.info("emulator_ready", base_url=base_url, admin_url=admin_url)
+    resumed = restore(provider)
+    log.info("emulator_ready", base_url=base_url, admin_url=admin_url, resumed=resumed)
     return Server(provider, base_url, admin_url, (public, admin))
 
 

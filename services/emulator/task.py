@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,18 @@ class Output:
         """Return the bytes as they are served."""
         base = self.path.read_bytes()
         return base[: self.stamp_at] + self.stamp + base[self.stamp_at :]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the admin API and the journal say of this file."""
+        return {
+            "url": self.url,
+            "sha256": self.sha256,
+            "bytes": self.size,
+            "token": self.token,
+            "name": self.name,
+            "render": self.path.name,
+            "expires_at": self.expires_at,
+        }
 
 
 @dataclass(slots=True)
@@ -155,12 +167,14 @@ class Task:
             "webhook_url": self.webhook_url,
             "nodes": [[item.node_id, item.name, item.value] for item in self.values],
             "faults": [item.facts() for item in self.faults],
-            "outputs": [
-                {"url": item.url, "sha256": item.sha256, "bytes": item.size}
-                for item in self.outputs
-            ],
+            "reason": asdict(self.reason) if self.reason is not None else None,
+            "outputs": [item.facts() for item in self.outputs],
             "coins": self.coins,
             "cost_s": self.cost_s,
+            "is_personal": self.is_personal,
+            "client_id": self.client_id,
+            "run_s": self.run_s,
+            "queue_s": self.queue_s,
             "accepted_at": self.accepted_at,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
