@@ -1,0 +1,46 @@
+"""Settings of observability, read once at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from services.runtime.settings import Env
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `__main__` reads from the environment."""
+
+    database_url: str = field(repr=False)
+    listen: str = "127.0.0.1:50053"
+    blobs: str = ".etapa/blobs"
+    log_level: str = "INFO"
+    pool_size: int = 8
+    partition_days: int = 7
+    heartbeat_s: float = 15.0
+    poll_s: float = 1.0
+    feed_keep_s: float = 600.0
+    max_watchers: int = 10_000
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the settings; raise one error that lists every problem."""
+        read = Env(env)
+        prefix = "ETAPA_OBSERVABILITY_"
+        settings = cls(
+            database_url=read.required("ETAPA_DATABASE_URL", "postgresql://user@host/database"),
+            listen=read.address(prefix + "LISTEN", cls.listen),
+            blobs=read.text("ETAPA_BLOBS", cls.blobs),
+            log_level=read.text("ETAPA_LOG_LEVEL", cls.log_level),
+            pool_size=read.integer(prefix + "POOL_SIZE", cls.pool_size, low=2, high=100),
+            partition_days=read.integer(
+                prefix + "PARTITION_DAYS", cls.partition_days, low=1, high=366
+            ),
+            heartbeat_s=read.number(prefix + "HEARTBEAT_S", cls.heartbeat_s, low=0.05, high=3600),
+            poll_s=read.number(prefix + "POLL_S", cls.poll_s, low=0.01, high=60),
+            feed_keep_s=read.number(prefix + "FEED_KEEP_S", cls.feed_keep_s, low=1, high=86_400),
+            max_watchers=read.integer(prefix + "MAX_WATCHERS", cls.max_watchers, low=1),
+        )
+        read.finish()
+        return settings

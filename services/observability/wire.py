@@ -1,0 +1,226 @@
+"""Between protos and the domain: small values, and changes as they are packed in the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from etapa.observability.v1 import event_pb2
+from etapa.queue.v1 import credits_pb2, job_pb2
+from services.observability.domain import (
+    FINAL_STEPS,
+    AttemptChange,
+    BadIdError,
+    Body,
+    Change,
+    Failure,
+    JobFacts,
+    Kind,
+    LedgerChange,
+    NoteChange,
+    Outputs,
+    OutputsChange,
+    PayloadChange,
+    RepeatChange,
+    Status,
+    Step,
+    StepChange,
+)
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+STATUSES: Final = tuple(Status)
+STEPS: Final = tuple(Step)
+STATUS_NUMBERS: Final = {
+    status: job_pb2.JobStatus.ValueType(number) for number, status in enumerate(STATUSES, 1)
+}
+STEP_NUMBERS: Final = {step: job_pb2.Step.ValueType(number) for number, step in enumerate(STEPS, 1)}
+_LEDGER: Final = ("", "grant", "reserve", "capture", "refund")
+# What a failed job may have failed at: any step that is not itself an end.
+_PLACES: Final = frozenset(set(Step) - set(FINAL_STEPS))
+
+
+class UnreadableError(ValueError):
+    """An event, or a part of one, that this service can't make sense of."""
+
+
+def time_of(stamp: Timestamp) -> datetime:
+    """Return a timestamp's time in UTC, to the microsecond. Raises `UnreadableError`."""
+    try:
+        return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    except OverflowError as error:
+        raise UnreadableError(f"a time of {stamp.seconds} s is outside the calendar") from error
+
+
+def stamp_of(at: datetime) -> Timestamp:
+    """Return a time as a timestamp."""
+    since = at - EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+
+
+def uuid_from(field_name: str, text: str) -> UUID:
+    """Return an id given by a caller. Raises `BadIdError`."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise BadIdError(field_name, text) from error
+
+
+def status_from(number: int) -> Status:
+    """Return a status by its number in the protos. Raises `UnreadableError`."""
+    if not 1 <= number <= len(STATUSES):
+        raise UnreadableError(f"status {number} is unknown here")
+    return STATUSES[number - 1]
+
+
+def step_from(number: int) -> Step:
+    """Return a step by its number in the protos. Raises `UnreadableError`."""
+    if not 1 <= number <= len(STEPS):
+        raise UnreadableError(f"step {number} is unknown here")
+    return STEPS[number - 1]
+
+
+def ledger_number(kind: str) -> credits_pb2.LedgerKind.ValueType:
+    """Return the number of a ledger kind."""
+    return credits_pb2.LedgerKind.ValueType(_LEDGER.index(kind))
+
+
+def change_of(kind: Kind, body: bytes, details: str | None) -> Change:
+    """Unpack a change from the store; a payload's body is not part of it."""
+    match kind:
+        case Kind.STEP:
+            return step_change(event_pb2.StepEvent.FromString(body), details)
+        case Kind.ATTEMPT:
+            return attempt_change(event_pb2.AttemptEvent.FromString(body))
+        case Kind.LEDGER:
+            return ledger_change(event_pb2.LedgerEvent.FromString(body))
+        case Kind.NOTE:
+            return NoteChange()
+        case Kind.PAYLOAD:
+            return payload_change(event_pb2.PayloadEvent.FromString(body))
+        case Kind.REPEAT:
+            return repeat_change(event_pb2.RepeatEvent.FromString(body))
+        case Kind.OUTPUTS:
+            return OutputsChange(outputs_of(event_pb2.OutputsEvent.FromString(body)))
+
+
+def step_change(message: event_pb2.StepEvent, details: str | None = None) -> StepChange:
+    """Read a step. Raises `UnreadableError` where step and status contradict each other."""
+    step, status = step_from(message.step), status_from(message.status)
+    if FINAL_STEPS.get(step, status) is not status or (status.is_final and step not in FINAL_STEPS):
+        raise UnreadableError(f"step {step} can't have status {status}")
+    outputs = event_pb2.OutputsEvent(outputs=message.outputs) if message.outputs else None
+    return StepChange(
+        step,
+        status,
+        message.details_json or details or "",
+        _facts_of(message.facts) if message.HasField("facts") else None,
+        _failure_of(message.failure) if message.HasField("failure") else None,
+        outputs_of(outputs) if outputs else None,
+    )
+
+
+def attempt_change(message: event_pb2.AttemptEvent) -> AttemptChange:
+    """Read a change of an attempt."""
+    if message.number < 1:
+        raise UnreadableError(f"attempt number {message.number} is below 1")
+    return AttemptChange(
+        message.number,
+        clean(message.account),
+        message.phase,
+        clean(message.task_id),
+        message.outcome,
+        message.error_class,
+        message.coins,
+        message.money,
+        message.task_cost_time,
+    )
+
+
+def ledger_change(message: event_pb2.LedgerEvent) -> LedgerChange:
+    """Read a movement of credits."""
+    if not 1 <= message.kind < len(_LEDGER):
+        raise UnreadableError(f"ledger kind {message.kind} is unknown here")
+    return LedgerChange(_LEDGER[message.kind], message.amount)
+
+
+def payload_change(message: event_pb2.PayloadEvent) -> PayloadChange:
+    """Read a payload; its body is taken where the message carries one."""
+    info = message.info
+    body: Body | None = Body()
+    match message.WhichOneof("content"):
+        case "body":
+            body = Body(message.body)
+        case "blob_sha256":
+            body = Body(blob_sha256=digest_of(message.blob_sha256))
+        case "delivery_id":
+            body = None
+    return PayloadChange(
+        payload_id=_id_of("payload_id", info.payload_id),
+        is_callback=info.kind == event_pb2.PAYLOAD_KIND_CALLBACK,
+        is_deciding=info.deciding and info.kind == event_pb2.PAYLOAD_KIND_RESPONSE,
+        body=body,
+    )
+
+
+def repeat_change(message: event_pb2.RepeatEvent) -> RepeatChange:
+    """Read the news that an equal answer came again."""
+    if message.count < 1:
+        raise UnreadableError(f"a repeat count of {message.count} is below 1")
+    return RepeatChange(
+        _id_of("payload_id", message.payload_id), message.count, time_of(message.last_at)
+    )
+
+
+def outputs_of(message: event_pb2.OutputsEvent) -> Outputs:
+    """Read outputs; they stay packed as they are."""
+    urls = [url for each in message.outputs for url in (each.url, each.provider_url) if url]
+    first = next((each.url for each in message.outputs if each.url), "")
+    return Outputs(message.SerializeToString(), clean(first), tuple(urls))
+
+
+def digest_of(text: str) -> str:
+    """Return a blob's digest, checked. Raises `UnreadableError`."""
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise UnreadableError(f"blob_sha256={text[:80]!r} is not 64 hex digits")
+    return text
+
+
+def clean(text: str) -> str:
+    """Return a text that a text column can hold: NUL becomes its symbol; bytes keep the truth."""
+    return text.replace("\x00", "\u2400") if "\x00" in text else text
+
+
+def _facts_of(message: event_pb2.JobFacts) -> JobFacts:
+    if message.cost < 0:
+        raise UnreadableError(f"cost {message.cost} is below 0")
+    return JobFacts(
+        clean(message.tool),
+        clean(message.variant),
+        clean(message.user_id),
+        message.cost,
+        clean(message.input_json),
+        clean(message.caller),
+        clean(message.request_id),
+        clean(message.retry_of),
+    )
+
+
+def _failure_of(message: event_pb2.Failure) -> Failure:
+    place = step_from(message.at_step) if message.at_step else None
+    return Failure(
+        place if place in _PLACES else None,
+        clean(message.error_class),
+        clean(message.message),
+        clean(message.evidence_payload_id),
+        clean(message.evidence_path),
+    )
+
+
+def _id_of(field_name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise UnreadableError(f"{field_name}={text[:80]!r} is not a UUID") from error
