@@ -58,17 +58,23 @@ class CallbackEdge:
         return _ANSWERS[status]()
 
     async def _receive(self, request: web.Request, span: LightSpan) -> int:
+        content = request.content
         try:
-            body, size, is_whole = await self._read(request)
+            if content.is_eof() and content.exception() is None:
+                body = content.read_nowait()
+                size, is_whole = len(body), len(body) <= self._limits.max_bytes
+            else:
+                body, size, is_whole = await self._read(request)
         except TimeoutError:
             return 408
         except web.RequestPayloadError:
             return 400
+        if not is_whole:
+            body = body[:KEPT_OF_OVERSIZED_BYTES]
         delivery = _delivery(request, body, size, span.traceparent, is_too_large=not is_whole)
         try:
             await self._inbox.keep(delivery)
         except UnavailableError:
-            log.warning("callback_refused", delivery_id=str(delivery.delivery_id), status=503)
             return 503
         except Exception:
             # Full disk, missing table: whatever it is, nothing was stored.
@@ -78,23 +84,15 @@ class CallbackEdge:
 
     async def _read(self, request: web.Request) -> tuple[bytes, int, bool]:
         """Return the body, the bytes seen, and whether the body is whole within the limit."""
-        content = request.content
         most = self._limits.max_bytes
-        if content.is_eof() and content.exception() is None:
-            whole = content.read_nowait()
-            if len(whole) <= most:
-                return whole, len(whole), True
-            return whole[:KEPT_OF_OVERSIZED_BYTES], len(whole), False
         declared = request.content_length or 0
         # Of a body that says it is too large only the part that is kept need be read.
         enough = KEPT_OF_OVERSIZED_BYTES if declared > most else most + 1
         body = bytearray()
         async with asyncio.timeout(self._limits.read_timeout_s):
-            while len(body) < enough and (piece := await content.readany()):
+            while len(body) < enough and (piece := await request.content.readany()):
                 body += piece
-        is_whole = len(body) <= most and declared <= most
-        kept = body if is_whole else body[:KEPT_OF_OVERSIZED_BYTES]
-        return bytes(kept), len(body), is_whole
+        return bytes(body), len(body), len(body) <= most and declared <= most
 
 
 def _delivery(

@@ -60,7 +60,7 @@ class Forwarder:
 
     def __init__(self, pool: Pool, peer: Peer, send: Send, *, poll_s: float) -> None:
         self._pool = pool
-        self._peer = peer
+        self.peer = peer
         self._send = send
         self._poll_s = poll_s
         self._new = asyncio.Event()
@@ -85,7 +85,7 @@ class Forwarder:
                 self._log_trouble("peer_away", error, failures)
             except Exception:
                 failures += 1
-                log.exception("forwarding_failed", peer=self._peer.value, failures=failures)
+                log.exception("forwarding_failed", peer=self.peer.value, failures=failures)
             if failures:
                 await asyncio.sleep(_backoff_s(failures))
             elif not is_more_due:
@@ -95,7 +95,7 @@ class Forwarder:
         """Forward one batch; tell whether more may be due at once. Raises what stopped it."""
         async with transaction(self._pool) as conn:
             claimed = await store.claim_deliveries(
-                conn, self._peer, datetime.now(UTC), BATCH, BATCH_BYTES
+                conn, self.peer, datetime.now(UTC), BATCH, BATCH_BYTES
             )
             if not claimed:
                 return False
@@ -130,16 +130,16 @@ class Forwarder:
     async def _settle(self, conn: Connection, verdict: _Verdict) -> None:
         for one in verdict.refused:
             until = datetime.now(UTC) + timedelta(seconds=pause_s(one.refusals + 1))
-            await store.postpone_forward(conn, self._peer, one.delivery.delivery_id, until)
+            await store.postpone_forward(conn, self.peer, one.delivery.delivery_id, until)
         if not verdict.acknowledged:
             return
-        finished = await store.delete_acknowledged(conn, self._peer, verdict.acknowledged)
+        finished = await store.delete_acknowledged(conn, self.peer, verdict.acknowledged)
         if finished:
             # Both peers have acknowledged, and nothing of it is committed yet.
             failpoint("forwarded_not_deleted")
         log.info(
             "callbacks_forwarded",
-            peer=self._peer.value,
+            peer=self.peer.value,
             count=len(verdict.acknowledged),
             first=str(verdict.acknowledged[0]),
             finished=finished,
@@ -155,12 +155,12 @@ class Forwarder:
     def _log_trouble(self, action: str, error: BaseException, failures: int) -> None:
         # The first of a row is news; a peer that stays away must not fill the log.
         if failures == 1 or failures % 30 == 0:
-            log.warning(action, peer=self._peer.value, error=str(error), failures=failures)
+            log.warning(action, peer=self.peer.value, error=str(error), failures=failures)
 
     def _log_refusal(self, one: Claimed, error: Exception) -> None:
         log.error(
             "callback_set_aside",
-            peer=self._peer.value,
+            peer=self.peer.value,
             delivery_id=str(one.delivery.delivery_id),
             refusals=one.refusals + 1,
             error=str(error),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from services.runtime.batch import Batcher
 from services.runtime.db import AWAY_ERRORS, Connection, Pool
-from services.runtime.errors import UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.log import get_log
 from services.webhook import store
@@ -25,14 +23,6 @@ STATEMENT_BYTES = 8 * 1024 * 1024
 TRIES = 2
 
 
-@dataclass(slots=True)
-class _Arrival:
-    """A delivery with somebody waiting for its 200, or gone."""
-
-    delivery: Delivery
-    is_given_up: bool = False
-
-
 class Inbox:
     """Keeps deliveries. `on_kept` is called after each commit."""
 
@@ -41,22 +31,15 @@ class Inbox:
         self._timeout_s = timeout_s
         self._on_kept = on_kept
         self._held: PoolConnectionProxy[asyncpg.Record] | None = None
-        self._batcher = Batcher[_Arrival, None](self._run, name="inbox", max_size=256)
+        self._batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
 
     async def keep(self, delivery: Delivery) -> None:
         """Return once the delivery is committed.
 
-        Raises `UnavailableError` within the time-out where that can't be said; the delivery
-        may still have been kept, and the sender repeats it.
+        Raises `UnavailableError` where that can't be said, within twice the time-out (a batch
+        under way, then its own); it may still have been kept, and the sender repeats it.
         """
-        arrival = _Arrival(delivery)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._batcher.submit(arrival)
-        except TimeoutError as error:
-            raise UnavailableError("the database did not answer in time") from error
-        finally:
-            arrival.is_given_up = True
+        await self._batcher.submit(delivery)
 
     async def close(self) -> None:
         """Finish what is under way and give the connection back."""
@@ -65,16 +48,18 @@ class Inbox:
         if held is not None:
             await self._pool.release(held, timeout=self._timeout_s)
 
-    async def _run(self, arrivals: Sequence[_Arrival]) -> Sequence[None]:
-        # While the database hangs, those who were answered 503 leave nothing behind to write.
-        wanted = [arrival.delivery for arrival in arrivals if not arrival.is_given_up]
-        for part in _parts(wanted):
+    async def _run(self, deliveries: Sequence[Delivery]) -> Sequence[None]:
+        # While the database hangs, every batch takes its time-out; who has waited that long
+        # already must not wait for another.
+        oldest = datetime.now(UTC) - timedelta(seconds=self._timeout_s)
+        if deliveries[0].received_at < oldest:
+            raise TimeoutError
+        for part in _parts(deliveries):
             await self._insert(part)
-        if wanted:
-            log.info("callbacks_kept", count=len(wanted), first=str(wanted[0].delivery_id))
-            failpoint("callback_stored")
-            self._on_kept()
-        return [None] * len(arrivals)
+        log.debug("callbacks_kept", count=len(deliveries), first=str(deliveries[0].delivery_id))
+        failpoint("callback_stored")
+        self._on_kept()
+        return [None] * len(deliveries)
 
     async def _insert(self, deliveries: Sequence[Delivery]) -> None:
         for attempt in range(1, TRIES + 1):
@@ -82,6 +67,7 @@ class Inbox:
                 conn = await self._connection()
                 await store.insert_deliveries(conn, deliveries, self._timeout_s)
             except AWAY_ERRORS as error:
+                log.warning("inbox_unreachable", count=len(deliveries), error=repr(error))
                 await self._drop()
                 # A connection that broke while it idled says nothing about the server of now.
                 if attempt == TRIES or isinstance(error, TimeoutError):

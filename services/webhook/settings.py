@@ -24,7 +24,6 @@ class Settings:
     read_timeout_s: float = 5.0
     store_timeout_s: float = 3.0
     poll_s: float = 2.0
-    log_level: str = "INFO"
     failpoint: Failpoint | None = None
 
     @classmethod
@@ -44,7 +43,6 @@ class Settings:
             read_timeout_s=env.number("ETAPA_WEBHOOK_READ_TIMEOUT_S", 5.0, low=0.1, high=60),
             store_timeout_s=env.number("ETAPA_WEBHOOK_STORE_TIMEOUT_S", 3.0, low=0.1, high=30),
             poll_s=env.number("ETAPA_WEBHOOK_POLL_S", 2.0, low=0.05, high=60),
-            log_level=env.text("ETAPA_LOG_LEVEL", "INFO").upper(),
             failpoint=read_failpoint(env),
         )
         env.finish()

@@ -4,6 +4,6 @@
 -- Index: forwards_pkey.
 SELECT peer, (
     SELECT count(*)
-    FROM (SELECT FROM webhook.forwards f WHERE f.peer = peers.peer LIMIT $1) AS some
+    FROM (SELECT FROM webhook.forwards f WHERE f.peer = peers.peer LIMIT $1) AS counted
 ) AS waiting
 FROM (VALUES ('observability'), ('queue')) AS peers (peer)

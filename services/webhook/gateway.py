@@ -1,0 +1,75 @@
+"""Puts the parts of one gateway process together: edges, inbox, and the two forwarding loops."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from aiohttp import web
+
+from etapa_client.client import EtapaClient
+from services.runtime.blobs import BlobStore
+from services.runtime.db import AWAY_ERRORS, Pool, migrate
+from services.runtime.log import get_log
+from services.webhook.app import CallbackEdge, Limits
+from services.webhook.domain import Peer
+from services.webhook.forward import Forwarder
+from services.webhook.health import HealthEdge
+from services.webhook.inbox import Inbox
+from services.webhook.media import MediaEdge
+from services.webhook.outgoing import bytes_sender, callback_sender
+from services.webhook.settings import Settings
+from services.webhook.store import MIGRATIONS, SCHEMA
+
+log = get_log(__name__)
+
+LONGEST_PAUSE_S = 2.0
+
+
+class Gateway:
+    """One gateway over an open pool, which need not reach a server yet."""
+
+    def __init__(self, settings: Settings, pool: Pool, client: EtapaClient) -> None:
+        self._settings = settings
+        self._pool = pool
+        blobs = BlobStore(settings.blobs)
+        to_queue = callback_sender(client.queue.report_callbacks)
+        to_observability = bytes_sender(client.intake.record_deliveries, blobs)
+        self._forwarders = (
+            Forwarder(pool, Peer.QUEUE, to_queue, poll_s=settings.poll_s),
+            Forwarder(pool, Peer.OBSERVABILITY, to_observability, poll_s=settings.poll_s),
+        )
+        self.inbox = Inbox(pool, timeout_s=settings.store_timeout_s, on_kept=self._wake)
+        self.app = web.Application()
+        CallbackEdge(self.inbox, Limits(settings.max_bytes, settings.read_timeout_s)).add_to(
+            self.app
+        )
+        MediaEdge(blobs, settings.media_key).add_to(self.app)
+        HealthEdge(pool).add_to(self.app)
+        if not settings.media_key:
+            log.warning("media_links_off", setting="ETAPA_MEDIA_KEY")
+
+    async def work(self) -> None:
+        """Migrate as soon as the database answers, then forward until cancelled."""
+        await self._migrate()
+        async with asyncio.TaskGroup() as group:
+            for forwarder in self._forwarders:
+                group.create_task(forwarder.run(), name=f"forwarder:{forwarder.peer}")
+
+    async def _migrate(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await migrate(self._settings.database_url, SCHEMA, MIGRATIONS)
+            except AWAY_ERRORS as error:
+                failures += 1
+                if failures == 1 or failures % 30 == 0:
+                    log.warning("database_away", error=repr(error), failures=failures)
+            else:
+                return
+            # Callbacks are answered 503 meanwhile, and /healthz says so.
+            await asyncio.sleep(LONGEST_PAUSE_S * random.uniform(0.1, 0.5))  # noqa: S311
+
+    def _wake(self) -> None:
+        for forwarder in self._forwarders:
+            forwarder.wake()
