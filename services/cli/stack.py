@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from subprocess import Popen
 from types import TracebackType
@@ -20,7 +20,6 @@ from typing import Self, TextIO
 from services.cli.addresses import (
     PortBlock,
     PortsInUseError,
-    listen_variable,
     reachable,
     taken_addresses,
 )
@@ -29,8 +28,8 @@ from services.cli.folder_lock import take_lock
 from services.cli.postgres import PostgresServer
 from services.cli.postgres_facts import read_facts
 from services.cli.service_log import rotate
-from services.cli.service_table import Service
-from services.cli.stack_env import LINK_SERVICES, home_env, media_key, service_env
+from services.cli.stack_env import media_key
+from services.cli.stack_members import Member, member_env, plan_members, wanted_addresses
 from services.cli.stack_settings import StackSettings
 from services.cli.supervisor import (
     GIVE_UP_AFTER,
@@ -48,18 +47,6 @@ _FIRST_TURN, _LAST_TURN = 1, 3
 
 def _silent(_change: Change) -> None:
     """Tell nobody."""
-
-
-@dataclass
-class Member:
-    """One process of the stack: its service, where it listens, and its keeper."""
-
-    name: str
-    service: Service
-    listen: dict[str, str]
-    extra_env: dict[str, str] = field(default_factory=dict)
-    extra_starts: int | None = None
-    keeper: Keeper | None = None
 
 
 class Stack:
@@ -104,7 +91,8 @@ class Stack:
         self._lock = take_lock(self.settings.home / "lock", f"the folder {self.settings.home}")
         try:
             self._media_key = media_key(self.settings)
-            self._members = self._plan()
+            self._ports = PortBlock()
+            self._members = plan_members(self.settings, self._ports)
             self._check_ports()
             await self._start_database()
         except BaseException:
@@ -206,26 +194,8 @@ class Stack:
         except KeyError:
             raise StartError(f"{name} is not part of this stack") from None
 
-    def _plan(self) -> dict[str, Member]:
-        members = {}
-        for service in self.settings.services:
-            for index in range(self.settings.replicas.get(service.name, 1)):
-                name = service.name if index == 0 else f"{service.name}-{index + 1}"
-                members[name] = Member(name, service, self._listeners(service, index))
-        return members
-
-    def _listeners(self, service: Service, index: int) -> dict[str, str]:
-        if index == 0:
-            return {name: self.settings.addresses.of(name) for name in service.listeners}
-        if self._ports is None:
-            self._ports = PortBlock()
-        return {name: self._ports.take() for name in service.listeners}
-
     def _check_ports(self) -> None:
-        wanted: dict[str, str] = {}
-        for member in self._members.values():
-            wanted = {**member.listen, **wanted}
-        if taken := taken_addresses(wanted):
+        if taken := taken_addresses(wanted_addresses(self._members)):
             raise PortsInUseError(taken)
 
     async def _start_database(self) -> None:
@@ -289,22 +259,7 @@ class Stack:
         return Keeper(Program(member.name, where, log, launch, probe), self._report)
 
     def _env_of(self, member: Member) -> dict[str, str]:
-        listening = {
-            name: [one.listen[name] for one in self._members.values() if name in one.listen]
-            for name in self.settings.wanted_addresses()
-        }
-        database = self.database_url if member.service.has_tables else ""
-        env = service_env(self.settings, member.service.name, database, listening)
-        env |= home_env(self.settings, member.name)
-        env |= {listen_variable(name): address for name, address in member.listen.items()}
-        if member.service.name in LINK_SERVICES:
-            env["ETAPA_MEDIA_KEY"] = self._media_key
-        env |= self.settings.service_env.get(member.service.name, {})
-        if member.extra_starts == 0:
-            member.extra_env = {}
-        elif member.extra_starts is not None:
-            member.extra_starts -= 1
-        return env | member.extra_env
+        return member_env(self.settings, self._members, member, self.database_url, self._media_key)
 
     async def _drain_services(self) -> None:
         until = asyncio.get_running_loop().time() + self.settings.drain_s

@@ -16,12 +16,13 @@ from pathlib import Path
 from services.cli.child import kill_group, wait_exit
 from services.cli.errors import CliError
 from services.cli.health import Probe
-from services.cli.service_log import last_lines
+from services.cli.service_log import last_lines, size_of
 
 _PROBE_EVERY_S = 0.1
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MOST_S = 10.0
 _STABLE_S = 30.0
+EXIT_SETTINGS = 2  # services.runtime.main, which would bring in all of a service's imports
 _DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 # So many starts in a row without getting ready, and waiting for it makes no sense any more.
 GIVE_UP_AFTER = 5
@@ -78,6 +79,7 @@ class Keeper:
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self._failures = 0  # starts in a row that never got ready
+        self._log_start = 0
         self._deaths = 0  # deaths in a row with too short a life between
         self._report = report
         self._ready = asyncio.Event()
@@ -117,7 +119,8 @@ class Keeper:
         if self.state is State.READY:
             return f"{self.program.name} is ready"
         log = self.program.log
-        return f"{self.program.name} is {self.state} (log: {log}): {last_lines(log)}"
+        said = last_lines(log, since=self._log_start)
+        return f"{self.program.name} is {self.state}: {said} (whole log: {log})"
 
     def send(self, signal_: signal.Signals, down_s: float = 0.0) -> None:
         """Signal the process; what dies of it stays down for `down_s` seconds."""
@@ -169,13 +172,14 @@ class Keeper:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
-        self._tell(State.STOPPED, "stopped")
+        self._tell(State.STOPPED, "")
 
     async def _run_once(self) -> str:
         """Start it, live with it to its end, and say how it ended."""
         self.state = State.STARTING
         self.starts += 1
         began = time.monotonic()
+        self._log_start = size_of(self.program.log)
         try:
             self.process = await self.program.launch()
         except Exception as error:  # whatever it was, it is told, and tried again
@@ -191,8 +195,10 @@ class Keeper:
             watch.cancel()
             if self.program.has_group:
                 _end_group(self.process.pid)
-        self._failures += 0 if self._ready.is_set() else 1
-        return f"died ({_how(code)}): {last_lines(self.program.log, 1)}"
+        if not self._ready.is_set():
+            # Wrong settings do not mend themselves: whoever waits is told at once.
+            self._failures += self.give_up_after if code == EXIT_SETTINGS else 1
+        return f"died ({_how(code)}): {last_lines(self.program.log, 1, self._log_start)}"
 
     async def _watch_ready(self, began: float) -> None:
         while not await self.program.probe():  # noqa: ASYNC110 - the other side has no event

@@ -183,6 +183,14 @@ async def test_a_service_that_cannot_start_is_named_with_its_last_words(tmp_path
             await stack.wait_ready(30)
 
 
+async def test_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
+    wrong = {"emulator": {"ETAPA_EMULATOR_TIME_SCALE": "fast"}}
+    async with running_stack(tmp_path, *pick("emulator"), service_env=wrong) as stack:
+        with pytest.raises(StartError, match=r"ETAPA_EMULATOR_TIME_SCALE='fast'"):
+            await stack.wait_ready(30)
+        assert stack.keeper("emulator").starts == 1
+
+
 async def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
     ports = PortBlock()
     addresses = Addresses.from_ports(ports)
