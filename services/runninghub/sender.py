@@ -63,21 +63,24 @@ class _Progress:
 
     async def before_first_byte(self, conn: Any) -> None:
         """Run the caller's hook, then refuse a connection that is closed or grew old."""
-        hook, began = self.outgoing.before_first_byte, time.monotonic()
-        if hook is not None:
-            try:
-                await hook()
-            except Exception as error:
-                self.own_error = error
-                raise
-        idle_s = time.monotonic() - began
-        if idle_s > self.outgoing.max_idle_s:
-            raise IdleConnectionError(f"the connection idled {idle_s:.1f} s before its first byte")
+        if self.outgoing.before_first_byte is not None:
+            await self._run_hook(self.outgoing.before_first_byte)
         if conn.transport is None or conn.transport.is_closing():
             raise IdleConnectionError("the server closed the connection before its first byte")
         self.sent = True
         now = asyncio.get_running_loop().time()
         self.deadline.reschedule(now + self.outgoing.reply_timeout_s)
+
+    async def _run_hook(self, hook: BeforeFirstByte) -> None:
+        began = time.monotonic()
+        try:
+            await hook()
+        except Exception as error:
+            self.own_error = error
+            raise
+        idle_s = time.monotonic() - began
+        if idle_s > self.outgoing.max_idle_s:
+            raise IdleConnectionError(f"the connection idled {idle_s:.1f} s before its first byte")
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Pass the file on; an error of its source is ours, not the network's."""
@@ -131,6 +134,11 @@ async def send(session: aiohttp.ClientSession, outgoing: Outgoing) -> Exchange:
     except (aiohttp.ClientError, OSError, ValueError) as caught:
         if progress.own_error is None:
             error = _describe(caught, progress)
+    except RuntimeError as caught:
+        # Under uvloop a failed connect may raise it, and aiohttp does for a closed session.
+        if progress.own_error is None and progress.sent:
+            raise
+        error = _describe(caught, progress)
     if progress.own_error is not None:
         raise progress.own_error
     return _record(progress, started_at, time.monotonic() - began, error)

@@ -256,6 +256,7 @@ REASONS: Final = (
         r"stale file handle",
         r"connection (?:reset|aborted|refused|timed out)",
         r"no space left",
+        r"max retries exceeded",
         r"upstream (?:is )?saturated",
         r"上游负载已饱和",
     ),

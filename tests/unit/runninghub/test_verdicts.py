@@ -133,6 +133,7 @@ def test_every_code_of_the_table_is_asserted_above() -> None:
         ("[Errno 116] Stale file handle: '/models/vae.safetensors'", "infra"),
         ("[Errno 104] Connection reset by peer", "infra"),
         ("[Errno 28] No space left on device", "infra"),
+        ("HTTPSConnectionPool(host='x.test'): Max retries exceeded (ConnectTimeout)", "infra"),
         ("当前分组上游负载已饱和", "infra"),
         (
             "[Errno 2] No such file or directory: '/ComfyUI/input/api/x.png'",
