@@ -34,6 +34,8 @@ from services.runninghub.report import (
 _WAITING: Final = frozenset({"CREATE", "CREATED", "QUEUED", "PENDING"})
 _CANCELLED: Final = frozenset({"CANCEL", "CANCELED", "CANCELLED"})
 _NOT_FOUND: Final = frozenset({"423", "807", "1004"})
+# Codes that are states and no errors (§5).
+_STATE_CODES: Final = {"804": TaskState.RUNNING, "813": TaskState.WAITING}
 # Errors that speak of the task itself, whatever the status beside them (§5).
 _TASK_ERRORS: Final = frozenset({"805", "1006", "1013", "1015", "1404", "1501", "1504", "1505"})
 _STATES: Final = {
@@ -144,7 +146,7 @@ def parse_prompt_tips(value: object) -> PromptTips | None:
 
 
 def _start_outcome(task: TaskReport) -> StartOutcome:
-    if task.code:
+    if task.code not in ("", *_STATE_CODES):
         return StartOutcome.DOUBTFUL if task.task_id else StartOutcome.REFUSED
     if task.task_id and 200 <= task.http_status < 300:
         return StartOutcome.ACCEPTED
@@ -154,8 +156,8 @@ def _start_outcome(task: TaskReport) -> StartOutcome:
 def _state(code: str, status: str, http_status: int, *, readable: bool) -> TaskState:
     if not (readable or code):
         return TaskState.UNREADABLE
-    if code in ("804", "813"):
-        return TaskState.RUNNING if code == "804" else TaskState.WAITING
+    if code in _STATE_CODES:
+        return _STATE_CODES[code]
     if code in _NOT_FOUND:
         return TaskState.NOT_FOUND
     if status == "FAILED" or code in _TASK_ERRORS:

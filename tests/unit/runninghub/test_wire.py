@@ -126,6 +126,11 @@ def test_code_is_read_before_task_id() -> None:
     assert reply.task_id == "1"
 
 
+@pytest.mark.parametrize("code", ["804", 813])
+def test_code_that_is_a_state_is_no_refusal(code: object) -> None:
+    assert start(taskId="1", status="", errorCode=code).outcome is StartOutcome.ACCEPTED
+
+
 def test_v1_envelope_is_a_start_reply_too() -> None:
     accepted = start(code=0, msg="success", data={"taskId": "7", "taskStatus": "QUEUED"})
     refused = start(code=401, message="ApiKey verification failed", data=None)
