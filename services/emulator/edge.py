@@ -68,7 +68,12 @@ class Edge:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             limit = self.provider.settings.upload_limit_bytes
-            call = await read_call(request, operation.point, operation.generation, limit)
+            try:
+                call = await read_call(request, operation.point, operation.generation, limit)
+            except ConnectionError:
+                # Never received as a whole, so it never happened; nobody hears this answer.
+                self.provider.journal.record("call_cut_off", path=request.path)
+                return web.Response(status=400)
             if operation.kind:
                 self._record_start(operation, call)
             fault = self.provider.faults.decide_call(self._subject(operation, call))
