@@ -96,9 +96,13 @@ class UnknownMediaError(InvalidInputError):
 
 
 class BadMediaError(InvalidInputError):
-    """The media that a user gave cannot be used. The base of all such refusals."""
+    """The media that a user gave cannot be used. The base of all such refusals.
+
+    `failure_class` is the class of the verdict table that the failed job gets.
+    """
 
     reason: ClassVar[str] = "BAD_MEDIA"
+    failure_class: ClassVar[str] = "bad_media"
 
     def __init__(self, field: str, text: Text, facts: Mapping[str, str] | None = None) -> None:
         super().__init__(text.en, field, {**(facts or {}), "message_pt": text.pt})
@@ -115,6 +119,7 @@ class MediaTooLargeError(BadMediaError):
     """More bytes than the tool takes."""
 
     reason: ClassVar[str] = "MEDIA_TOO_LARGE"
+    failure_class: ClassVar[str] = "file_too_big"
 
 
 class MediaKindError(BadMediaError):
@@ -139,12 +144,14 @@ class TooManyPixelsError(BadMediaError):
     """Larger in pixels than can be decoded, or than the tool takes."""
 
     reason: ClassVar[str] = "MEDIA_TOO_MANY_PIXELS"
+    failure_class: ClassVar[str] = "file_too_big"
 
 
 class VideoTooLongError(BadMediaError):
     """The video lasts longer than the tool takes."""
 
     reason: ClassVar[str] = "VIDEO_TOO_LONG"
+    failure_class: ClassVar[str] = "file_too_big"
 
 
 class MediaTooCostlyError(BadMediaError):
@@ -157,24 +164,47 @@ class UrlRefusedError(BadMediaError):
     """The URL is none that we fetch: its form, its scheme, or the address behind it."""
 
     reason: ClassVar[str] = "URL_REFUSED"
+    failure_class: ClassVar[str] = "media_unreachable"
 
 
 class UrlFailedError(BadMediaError):
     """The URL's server could not be reached, or answered something else than the media."""
 
     reason: ClassVar[str] = "URL_FAILED"
+    failure_class: ClassVar[str] = "media_unreachable"
 
 
 class UrlTimeoutError(BadMediaError):
     """The URL's server took too long."""
 
     reason: ClassVar[str] = "URL_TIMEOUT"
+    failure_class: ClassVar[str] = "media_unreachable"
+
+
+class UploadTimeoutError(BadMediaError):
+    """The media took longer to arrive than the tool's limit."""
+
+    reason: ClassVar[str] = "UPLOAD_TIMEOUT"
+    failure_class: ClassVar[str] = "upload_timeout"
+
+
+class UploadOrderError(BadMediaError):
+    """A piece of a file that the header does not announce, or that had ended."""
+
+    reason: ClassVar[str] = "UPLOAD_OUT_OF_ORDER"
 
 
 class UploadCutError(BadMediaError):
     """The upload stream ended, or the caller left, before all media was there."""
 
     reason: ClassVar[str] = "UPLOAD_CUT"
+    failure_class: ClassVar[str] = "upload_truncated"
+
+
+class BadHeaderError(InvalidInputError):
+    """The first message of a run is no header, or the header is not complete."""
+
+    reason: ClassVar[str] = "BAD_HEADER"
 
 
 class MediaBusyError(UnavailableError):

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.tools.domain import MediaEmptyError, MediaTooLargeError, Text
 from services.tools.tool import MIB, MediaInput
 
+REQUEST_PREFIX = "upload-"
 _BUFFER_BYTES = MIB
+_ABANDONED_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,18 @@ class Spool:
     def _store(self, data: bytes) -> None:
         self._hash.update(data)
         self._file.write(data)
+
+
+def clear_folder(folder: Path) -> None:
+    """Make the folder, and remove what a killed process left in it more than an hour ago.
+
+    Younger files may belong to another replica; no request lasts that long.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    oldest = time.time() - _ABANDONED_AFTER_S
+    for left in folder.glob(f"{REQUEST_PREFIX}*"):
+        if left.stat().st_mtime < oldest:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def too_large(rule: MediaInput) -> MediaTooLargeError:

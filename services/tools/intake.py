@@ -1,0 +1,217 @@
+"""A request becomes a job: checked, admitted by the queue, its media prepared, then submitted.
+
+What is wrong before admission leaves no job; what is wrong with the media fails the job at
+`upload`, with its trail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from etapa.queue.v1 import job_pb2, queue_pb2
+from etapa_client.errors import JobAlreadyFinalError
+from etapa_client.queue import QueueClient
+from services.runtime.errors import EtapaError, UnavailableError
+from services.runtime.ids import new_id
+from services.runtime.log import get_log
+from services.tools.domain import BadMediaError, Text, UploadCutError, UploadTimeoutError
+from services.tools.gather import MediaGatherer
+from services.tools.media import PreparedMedia
+from services.tools.registry import Registry
+from services.tools.request import Chunk, RunRequest, check_request, display_name
+from services.tools.schema import inputs_as_json, parse_inputs
+from services.tools.spool import REQUEST_PREFIX
+from services.tools.tool import AnyTool, Inputs, RunPlan
+from services.tools.wire import submission_to_proto
+
+log = get_log(__name__)
+_SETTLE_S = 0.25
+_OUR_FAULT = "something went wrong inside Etapa while it read the media; try again"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    tool: AnyTool
+    inputs: Inputs
+    plan: RunPlan
+
+
+class Intake:
+    """Takes requests in. Close it after the server has stopped."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        queue: QueueClient,
+        gatherer: MediaGatherer,
+        folder: Path,
+        *,
+        max_uploads: int,
+        cut_grace_s: float,
+    ) -> None:
+        self._registry = registry
+        self._queue = queue
+        self._gatherer = gatherer
+        self._folder = folder
+        self._uploads = asyncio.Semaphore(max_uploads)
+        self._cut_grace_s = cut_grace_s
+        self._taking: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[job_pb2.Job]] = set()
+        self._closing = asyncio.Event()
+
+    async def run(self, request: RunRequest, chunks: AsyncIterator[Chunk]) -> job_pb2.Job:
+        """Make the job and return it: queued, or failed at `upload` or `credits`.
+
+        Raises an `InvalidInputError`, `ToolNotFoundError` or the queue's refusal where no job
+        was made, and an `UnavailableError` where the same request may work soon.
+        """
+        checked = self._check(request)
+        left = asyncio.Event()
+        # A task of its own: a caller who leaves must not tear a call to the queue in two.
+        taking = asyncio.create_task(self._take(checked, request, chunks, left))
+        self._tasks.add(taking)
+        taking.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            left.set()
+            taking.add_done_callback(_log_unheard)
+            raise
+
+    async def close(self) -> None:
+        """Wait until what callers who left had begun is brought to an end."""
+        self._closing.set()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _take(
+        self,
+        checked: _Checked,
+        request: RunRequest,
+        chunks: AsyncIterator[Chunk],
+        left: asyncio.Event,
+    ) -> job_pb2.Job:
+        job_id = await self._create(request, checked)
+        try:
+            with self._taking_in(job_id):
+                media = await self._gather(checked.tool, request, chunks)
+        except UploadCutError as err:
+            if await self._may_come_back(job_id, request, left):
+                raise
+            return await self._refuse(job_id, err.failure_class, err)
+        except BadMediaError as err:
+            return await self._refuse(job_id, err.failure_class, err)
+        except UnavailableError as err:
+            if request.request_id:
+                raise
+            # Nobody can repeat this request, so its job must not hold the user's place.
+            return await self._refuse(job_id, "internal", err)
+        except Exception:
+            # A fault of ours; the edge logs it, and the job says so instead of staying open.
+            await self._refuse(job_id, "internal", EtapaError(_OUR_FAULT))
+            raise
+        submission = submission_to_proto(checked.plan, media)
+        return await self._queue.submit_job(job_id=job_id, ready=submission)
+
+    def _check(self, request: RunRequest) -> _Checked:
+        tool = self._registry.get(request.tool)
+        inputs = parse_inputs(tool, request.input_json)
+        check_request(tool, request)
+        return _Checked(tool, inputs, tool.plan(inputs))
+
+    async def _create(self, request: RunRequest, checked: _Checked) -> str:
+        created = await self._queue.create_job(
+            request_id=request.request_id or str(new_id()),
+            caller=request.caller,
+            user_id=request.user_id,
+            tool=checked.tool.name,
+            variant=checked.plan.variant,
+            input_json=inputs_as_json(checked.inputs),
+            file_names={source.name: display_name(source) for source in request.sources},
+        )
+        for adjustment in checked.plan.adjustments:
+            log.info(
+                "parameter_adjusted",
+                job_id=created.job.job_id,
+                tool=checked.tool.name,
+                parameter=adjustment.field,
+                given=adjustment.given,
+                sent=adjustment.sent,
+                why=adjustment.why.en,
+            )
+        return created.job.job_id
+
+    async def _gather(
+        self, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]
+    ) -> list[PreparedMedia]:
+        limit_s = tool.time_limits.upload_s
+        try:
+            async with asyncio.timeout(limit_s), self._uploads:
+                with tempfile.TemporaryDirectory(dir=self._folder, prefix=REQUEST_PREFIX) as folder:
+                    return await self._gatherer.gather(tool, request.sources, chunks, Path(folder))
+        except TimeoutError as err:
+            raise _too_slow(limit_s) from err
+
+    async def _refuse(self, job_id: str, failure_class: str, err: EtapaError) -> job_pb2.Job:
+        rejected = queue_pb2.MediaRejection(
+            error_class=failure_class,
+            message=err.message,
+            details={**err.facts, "reason": err.reason},
+        )
+        try:
+            return await self._queue.submit_job(job_id=job_id, rejected=rejected)
+        except JobAlreadyFinalError:
+            # A repeated request, whose first call had failed the job already.
+            return await self._queue.get_job(job_id)
+
+    @contextmanager
+    def _taking_in(self, job_id: str) -> Iterator[None]:
+        self._taking[job_id] += 1
+        try:
+            yield
+        finally:
+            self._taking[job_id] -= 1
+            if not self._taking[job_id]:
+                del self._taking[job_id]
+
+    async def _may_come_back(self, job_id: str, request: RunRequest, left: asyncio.Event) -> bool:
+        """Say whether the caller of a cut upload is about to repeat it, or has done so.
+
+        A client that lost its connection repeats the call within a few seconds and must find
+        its job open; a user who walked away must not find it blocking the next one.
+        """
+        # grpc.aio ends the stream of a call that was cancelled as if its sender had closed it,
+        # and cancels the handler a moment later (grpcio 1.85, tried 2026-11-24).
+        if not await _is_set_within(left, _SETTLE_S) or not request.request_id:
+            return False
+        # While we stop, the repeat goes to another process; the queue's deadline ends the rest.
+        return await _is_set_within(self._closing, self._cut_grace_s) or job_id in self._taking
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
+
+
+def _log_unheard(task: asyncio.Task[job_pb2.Job]) -> None:
+    err = None if task.cancelled() else task.exception()
+    if err is not None and not isinstance(err, UploadCutError):
+        log.warning("run_failed_after_caller_left", cause=repr(err))
+
+
+def _too_slow(limit_s: float) -> UploadTimeoutError:
+    return UploadTimeoutError(
+        "",
+        Text(
+            f"O arquivo não chegou em {limit_s:g} s. Verifique a conexão e envie de novo.",
+            f"The file did not arrive within {limit_s:g} s. Check the connection, send it again.",
+        ),
+        {"limit_s": f"{limit_s:g}"},
+    )

@@ -1,0 +1,66 @@
+"""The settings of the tools service, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.net import Network, parse_networks
+from services.runtime.settings import Env
+
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service needs to start.
+
+    Peer addresses are whatever a gRPC channel dials, so that several replicas may be named.
+    `cut_grace_s`: how long a caller who left may come back before the job fails at `upload`.
+    """
+
+    listen: str
+    queue_address: str
+    observability_address: str
+    blobs: str
+    temp_folder: Path
+    fetch_allow: tuple[Network, ...]
+    workers: int
+    worker_memory_bytes: int
+    max_uploads: int
+    cut_grace_s: float
+    announce_every_s: float
+    drain_s: float
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read and check all settings. Raises one `SettingsError` that lists every problem."""
+        read = Env(env)
+        home = read.text("ETAPA_HOME", ".etapa")
+        settings = cls(
+            listen=read.address("ETAPA_TOOLS_LISTEN", "127.0.0.1:50052"),
+            queue_address=read.text("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
+            observability_address=read.text("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
+            blobs=read.text("ETAPA_BLOBS", f"{home}/blobs"),
+            temp_folder=Path(read.text("ETAPA_TOOLS_TEMP_FOLDER", f"{home}/uploads")),
+            fetch_allow=_networks(read, "ETAPA_TOOLS_FETCH_ALLOW"),
+            workers=read.integer("ETAPA_TOOLS_WORKERS", 2, low=1, high=64),
+            worker_memory_bytes=read.integer(
+                "ETAPA_TOOLS_WORKER_MEMORY_BYTES", 2 * _GIB, low=_GIB // 4
+            ),
+            max_uploads=read.integer("ETAPA_TOOLS_MAX_UPLOADS", 64, low=1, high=10_000),
+            cut_grace_s=read.number("ETAPA_TOOLS_CUT_GRACE_S", 5.0, low=0.0, high=60.0),
+            announce_every_s=read.number("ETAPA_TOOLS_ANNOUNCE_EVERY_S", 30.0, low=0.1),
+            drain_s=read.number("ETAPA_TOOLS_DRAIN_S", 20.0, low=0.0),
+        )
+        read.finish()
+        return settings
+
+
+def _networks(read: Env, name: str) -> tuple[Network, ...]:
+    try:
+        return parse_networks(read.text(name))
+    except ValueError as err:
+        read.problems.append(f"{name}: {err}; give CIDRs, as in 127.0.0.0/8,::1/128")
+        return ()

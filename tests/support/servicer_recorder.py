@@ -1,0 +1,132 @@
+"""A gRPC server that writes down what the tools service tells the queue and observability.
+
+It keeps the queue's contract as far as one caller sees it (idempotent creation, refusals) and
+schedules nothing. It is what tests of the tools service alone look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import grpc
+
+from etapa.observability.v1 import intake_pb2, intake_pb2_grpc
+from etapa.queue.v1 import job_pb2, operations_pb2, operations_pb2_grpc, queue_pb2, queue_pb2_grpc
+from services.runtime.errors import EtapaError, ForbiddenTransitionError
+from services.runtime.grpc_server import GrpcServer
+
+
+class JobAlreadyFinal(ForbiddenTransitionError):  # noqa: N818
+    reason = "JOB_ALREADY_FINAL"
+
+
+class _Unimplemented:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def refuse(request: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, name)
+
+        return refuse
+
+
+class QueueRecorder(_Unimplemented):
+    """`created` and `submitted` hold the requests in order; `refusal` is raised by CreateJob."""
+
+    def __init__(self) -> None:
+        self.created: list[queue_pb2.CreateJobRequest] = []
+        self.submitted: list[queue_pb2.SubmitJobRequest] = []
+        self.announced: list[operations_pb2.AnnounceToolsRequest] = []
+        self.refusal: EtapaError | None = None
+        self.changed = asyncio.Condition()
+        self._jobs: dict[str, job_pb2.Job] = {}
+        self._ids: dict[tuple[str, str, str], str] = {}
+
+    async def CreateJob(self, request: queue_pb2.CreateJobRequest, context: Any) -> Any:
+        if self.refusal:
+            raise self.refusal
+        key = (request.caller, request.user_id, request.request_id)
+        known = key in self._ids
+        job_id = self._ids.setdefault(key, str(uuid.uuid4()))
+        self._jobs.setdefault(
+            job_id,
+            job_pb2.Job(
+                job_id=job_id,
+                tool=request.tool,
+                variant=request.variant,
+                user_id=request.user_id,
+                status=job_pb2.JOB_STATUS_PENDING,
+                current_step=job_pb2.STEP_UPLOAD,
+            ),
+        )
+        await self._note(self.created, request)
+        return queue_pb2.CreateJobResponse(job=self._jobs[job_id], created=not known)
+
+    async def SubmitJob(self, request: queue_pb2.SubmitJobRequest, context: Any) -> Any:
+        job = self._jobs[request.job_id]
+        if request.HasField("rejected"):
+            if job.status == job_pb2.JOB_STATUS_FAILED:
+                raise JobAlreadyFinal(f"job {job.job_id} has failed", {"job_id": job.job_id})
+            job.status = job_pb2.JOB_STATUS_FAILED
+            job.failed_at_step = job_pb2.STEP_UPLOAD
+            job.error_message = request.rejected.message
+            job.error_class = request.rejected.error_class
+        else:
+            job.status = job_pb2.JOB_STATUS_QUEUED
+        await self._note(self.submitted, request)
+        return queue_pb2.SubmitJobResponse(job=job)
+
+    async def GetJob(self, request: queue_pb2.GetJobRequest, context: Any) -> Any:
+        return queue_pb2.GetJobResponse(job=self._jobs[request.job_id])
+
+    async def AnnounceTools(self, request: Any, context: Any) -> Any:
+        await self._note(self.announced, request)
+        return operations_pb2.AnnounceToolsResponse()
+
+    async def wait(self, requests: list[Any], count: int) -> None:
+        """Return once that many requests are there."""
+        async with asyncio.timeout(20), self.changed:
+            await self.changed.wait_for(lambda: len(requests) >= count)
+
+    async def _note(self, requests: list[Any], request: Any) -> None:
+        async with self.changed:
+            requests.append(request)
+            self.changed.notify_all()
+
+
+class TrailRecorder(_Unimplemented):
+    """`announced` is set when the catalogue has come."""
+
+    def __init__(self) -> None:
+        self.announced = asyncio.Event()
+        self.tools: list[str] = []
+
+    async def AnnounceTools(self, request: intake_pb2.AnnounceToolsRequest, context: Any) -> Any:
+        self.tools = [tool.name for tool in request.tools]
+        self.announced.set()
+        return intake_pb2.AnnounceToolsResponse()
+
+
+def recorder_server(
+    recorder: QueueRecorder, trail: TrailRecorder | None = None, listen: str = "127.0.0.1:0"
+) -> GrpcServer:
+    """Return a server for the recorders, not yet started."""
+    server = GrpcServer(listen)
+    server.add(
+        queue_pb2_grpc.add_QueueServiceServicer_to_server, recorder, "etapa.queue.v1.QueueService"
+    )
+    server.add(
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server,
+        recorder,
+        "etapa.queue.v1.OperationsService",
+    )
+    if trail is not None:
+        server.add(
+            intake_pb2_grpc.add_IntakeServiceServicer_to_server,
+            trail,
+            "etapa.observability.v1.IntakeService",
+        )
+    return server
