@@ -139,7 +139,7 @@ class Edge:
     async def _answer_code(
         self, operation: Operation, call: Call, fault: FaultSpec
     ) -> web.StreamResponse:
-        """Refuse with a code. The v2 refusal may carry the id of a task, real or not."""
+        """Refuse with a code. A v2 refusal may carry the id of a task, real or not."""
         refused = Refusal(fault.code, fault.text)
         payload = operation.refuse(refused)
         if operation.kind and fault.task_id == "accepted":
@@ -148,13 +148,15 @@ class Edge:
             except Refusal as truly_refused:
                 self._record_refusal(call, truly_refused)
                 return json_reply(operation.refuse(truly_refused))
-            payload.update(taskId=task.task_id, status="RUNNING")
+            carried = {"taskId": task.task_id, "status": "RUNNING"}
         elif operation.kind:
             self._record_refusal(call, refused)
-            if fault.task_id == "refused":
-                payload.update(taskId=self.provider.tasks.new_id(), status="RUNNING")
-        elif operation.point == "query" and "taskId" in payload:
-            payload["taskId"] = call.text("taskId")
+            fake = {"taskId": self.provider.tasks.new_id(), "status": "RUNNING"}
+            carried = fake if fault.task_id == "refused" else {}
+        else:
+            carried = {"taskId": call.text("taskId")} if operation.point == "query" else {}
+        if "taskId" in payload:  # v1 has no place for it
+            payload.update(carried)
         if fault.int_code and "errorCode" in payload:
             payload["errorCode"] = int(payload["errorCode"])
         return json_reply(payload)
