@@ -81,6 +81,8 @@ class Answer:
 
 def answer_to(error: Exception) -> Answer:
     """Decide what a caller learns of an error: never the text of one that we do not know."""
+    if isinstance(error, ExceptionGroup):
+        return _of_group(error)
     if isinstance(error, EtapaError):
         return _of_kind(error)
     if isinstance(error, RemoteError):
@@ -109,6 +111,12 @@ def is_database_gone(error: BaseException) -> bool:
         lost = isinstance(error, ConnectionError | socket.gaierror)
         return lost or error.errno in _UNREACHABLE
     return isinstance(error, AWAY_ERRORS)
+
+
+def _of_group(group: ExceptionGroup[Exception]) -> Answer:
+    # Tasks of a TaskGroup fail in a group; an error that nobody foresaw weighs the most.
+    answers = [answer_to(error) for error in group.exceptions]
+    return min(answers, key=lambda answer: answer.expected)
 
 
 def _of_kind(error: EtapaError) -> Answer:

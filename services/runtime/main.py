@@ -33,6 +33,8 @@ def run(service: str, main: Main, env: Mapping[str, str]) -> int:
     """As `serve`, but return the exit code."""
     try:
         _run(service, main, env)
+    except SystemExit:
+        raise
     except BaseException as error:
         return _exit_code(service, error)
     return 0

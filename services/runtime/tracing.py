@@ -8,12 +8,9 @@ No baggage: it is unbounded and may carry personal data.
 
 from __future__ import annotations
 
-import random
-import re
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
 from typing import Any
 
 import grpc
@@ -21,149 +18,73 @@ from grpc import aio
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind
 from opentelemetry.util.types import AttributeValue
 
+from services.runtime.errors import SettingsError
+from services.runtime.spans import Attributes, LightSpan, record_to
+from services.runtime.traceparent import (
+    child_of,
+    format_traceparent,
+    new_traceparent,
+    parse_traceparent,
+    trace_id_of,
+)
+
+__all__ = [
+    "ClientTracer",
+    "LightSpan",
+    "current_traceparent",
+    "format_traceparent",
+    "new_traceparent",
+    "parse_traceparent",
+    "record_span",
+    "record_to",
+    "set_up_tracing",
+    "start_server_span",
+    "start_span",
+    "trace_id_of",
+]
+
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-UNTRACED = ("/grpc.health.", "/grpc.reflection.")
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_SCOPE = InstrumentationScope("etapa")
+FLUSH_S = 2.0
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+# A span about the arrival of spans would cause the next one, for ever.
+UNTRACED = ("/grpc.health.", "/grpc.reflection.", "/opentelemetry.proto.collector.")
 _NO_LINKS: tuple[Link, ...] = ()
-
-Attributes = Mapping[str, AttributeValue]
-
-
-class _Sink:
-    """Where finished spans of this process go; nowhere until tracing is set up."""
-
-    processor: SpanProcessor | None = None
-    resource: Resource | None = None
-
-
-_SINK = _Sink()
 
 
 def set_up_tracing(service: str, env: Mapping[str, str]) -> Callable[[], None]:
     """Start exporting if an endpoint is set. Returns what flushes and stops it.
 
-    Call it once per process, after any fork.
+    Call it once per process, after any fork. Raises SettingsError for a protocol but gRPC.
     """
-    if not any(env.get(name, "").strip() for name in ENDPOINTS):
+    endpoint = next((env[name].strip() for name in ENDPOINTS if env.get(name, "").strip()), "")
+    if not endpoint or env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return lambda: None
+    _need_grpc(env)
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    processor = BatchSpanProcessor(OTLPSpanExporter())
-    return record_to(processor, Resource.create({"service.name": f"etapa-{service}"}))
+    exporter = OTLPSpanExporter(endpoint=endpoint)
+    resource = Resource.create({"service.name": f"etapa-{service}"})
+    stop = record_to(BatchSpanProcessor(exporter), resource)
+
+    def flush() -> None:
+        # The exporter would go on trying for its whole time-out where no collector answers.
+        give_up = threading.Timer(FLUSH_S, exporter.shutdown)
+        give_up.start()
+        stop()
+        give_up.cancel()
+
+    return flush
 
 
-def record_to(processor: SpanProcessor, resource: Resource) -> Callable[[], None]:
-    """Send finished spans to a processor; returns what flushes and stops it."""
-    _SINK.processor, _SINK.resource = processor, resource
-
-    def stop() -> None:
-        if _SINK.processor is processor:
-            _SINK.processor, _SINK.resource = None, None
-        processor.shutdown()
-
-    return stop
-
-
-class LightSpan(trace.NonRecordingSpan):
-    """A span of ours. `with span:` makes it current; hold it around awaits, never a yield."""
-
-    def __init__(
-        self,
-        name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
-        links: tuple[Link, ...],
-        kind: SpanKind,
-        attributes: Attributes | None,
-        start_ns: int = 0,
-    ) -> None:
-        super().__init__(context)
-        self._recording = _SINK.processor is not None and context.trace_flags.sampled
-        if self._recording:
-            self._name, self._parent, self._links, self._kind = name, parent, links, kind
-            self._attributes: dict[str, AttributeValue] = dict(attributes or {})
-            self._start_ns = start_ns or time.time_ns()
-            self._status = Status(StatusCode.UNSET)
-
-    @property
-    def trace_id(self) -> str:
-        """32 hex digits."""
-        return f"{self.get_span_context().trace_id:032x}"
-
-    @property
-    def traceparent(self) -> str:
-        """The W3C header value that names this span."""
-        return format_traceparent(self.get_span_context())
-
-    def is_recording(self) -> bool:
-        """Tell whether attributes are worth computing."""
-        return self._recording
-
-    def set_attribute(self, key: str, value: AttributeValue) -> None:
-        """Add one attribute."""
-        if self._recording:
-            self._attributes[key] = value
-
-    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """Add attributes."""
-        if self._recording:
-            self._attributes.update(attributes)
-
-    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """Set ok or error."""
-        if self._recording:
-            self._status = status if isinstance(status, Status) else Status(status, description)
-
-    def fail(self, error_type: str, description: str = "") -> None:
-        """Mark as failed, with the low-cardinality `error.type` of the conventions."""
-        if self._recording:
-            self._attributes["error.type"] = error_type
-            self._status = Status(StatusCode.ERROR, description or None)
-
-    def end(self, end_time: int | None = None) -> None:
-        """Close the span; a second call does nothing."""
-        processor = _SINK.processor
-        if not self._recording or processor is None:
-            return
-        self._recording = False
-        processor.on_end(
-            ReadableSpan(
-                name=self._name,
-                context=self.get_span_context(),
-                parent=self._parent,
-                resource=_SINK.resource,
-                attributes=self._attributes,
-                links=self._links,
-                kind=self._kind,
-                instrumentation_scope=_SCOPE,
-                status=self._status,
-                start_time=self._start_ns,
-                end_time=end_time or time.time_ns(),
-            )
-        )
-
-    def __enter__(self) -> LightSpan:
-        self._token = otel_context.attach(trace.set_span_in_context(self))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        otel_context.detach(self._token)
-        if error is not None:
-            self.fail(type(error).__qualname__)
-        self.end()
+def _need_grpc(env: Mapping[str, str]) -> None:
+    for name in PROTOCOLS:
+        protocol = env.get(name, "").strip()
+        if protocol not in ("", "grpc"):
+            raise SettingsError([f"{name}={protocol!r}: traces leave by OTLP over gRPC only"])
 
 
 def start_span(
@@ -180,7 +101,7 @@ def start_span(
     a new trace. `links` are traceparents; malformed ones are left out.
     """
     above = _current() if parent is None else parse_traceparent(parent)
-    return LightSpan(name, _child_of(above), above, _links(links), kind, attributes)
+    return LightSpan(name, child_of(above), above, _links(links), kind, attributes)
 
 
 def record_span(
@@ -197,7 +118,7 @@ def record_span(
     """Record a span of the past from stored (aware) times; returns its traceparent."""
     above = _current() if parent is None else parse_traceparent(parent)
     start_ns = _nanoseconds(start)
-    span = LightSpan(name, _child_of(above), above, _links(links), kind, attributes, start_ns)
+    span = LightSpan(name, child_of(above), above, _links(links), kind, attributes, start_ns)
     if error_type:
         span.fail(error_type)
     span.end(max(_nanoseconds(end), start_ns))
@@ -208,33 +129,6 @@ def current_traceparent() -> str:
     """Return the traceparent of the current span; empty where none is active."""
     context = _current()
     return format_traceparent(context) if context else ""
-
-
-def new_traceparent() -> str:
-    """Return the traceparent of a new trace, for work that nothing active started."""
-    return format_traceparent(_child_of(None))
-
-
-def parse_traceparent(text: str) -> SpanContext | None:
-    """Read a W3C traceparent; None for anything malformed. Never raises."""
-    match = _TRACEPARENT.fullmatch(text.strip()) if len(text) <= 512 else None
-    if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
-        return None
-    trace_id, span_id = int(match[2], 16), int(match[3], 16)
-    if not trace_id or not span_id:
-        return None
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(int(match[4], 16)))
-
-
-def format_traceparent(context: SpanContext) -> str:
-    """Write a span's context as a W3C traceparent."""
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-
-
-def trace_id_of(traceparent: str) -> str:
-    """Return the 32 hex digits of the trace; empty for anything malformed."""
-    context = parse_traceparent(traceparent)
-    return f"{context.trace_id:032x}" if context else ""
 
 
 class RpcSpan:
@@ -265,7 +159,7 @@ class _NoRpcSpan:
     trace_id = ""
 
     def end(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
-        """Do nothing: health and reflection are not traced."""
+        """Do nothing: see UNTRACED."""
 
 
 _NO_RPC_SPAN = _NoRpcSpan()
@@ -278,7 +172,7 @@ def start_server_span(method: str, context: aio.ServicerContext[Any, Any]) -> Rp
     above = _incoming(context)
     name = method[1:]
     attributes = {"rpc.system.name": "grpc", "rpc.method": name}
-    span = LightSpan(name, _child_of(above), above, _NO_LINKS, SpanKind.SERVER, attributes)
+    span = LightSpan(name, child_of(above), above, _NO_LINKS, SpanKind.SERVER, attributes)
     # grpc.aio gives every RPC its own task and so its own context: there is nothing to detach.
     otel_context.attach(trace.set_span_in_context(span))
     return RpcSpan(span)
@@ -299,7 +193,7 @@ class ClientTracer:
         if port.isdigit():
             attributes["server.port"] = int(port)
         return RpcSpan(
-            LightSpan(method, _child_of(above), above, _NO_LINKS, SpanKind.CLIENT, attributes)
+            LightSpan(method, child_of(above), above, _NO_LINKS, SpanKind.CLIENT, attributes)
         )
 
 
@@ -313,14 +207,6 @@ def _incoming(context: aio.ServicerContext[Any, Any]) -> SpanContext | None:
 def _current() -> SpanContext | None:
     context = trace.get_current_span().get_span_context()
     return context if context.is_valid else None
-
-
-def _child_of(above: SpanContext | None) -> SpanContext:
-    span_id = random.getrandbits(64) or 1
-    if above is not None:
-        return SpanContext(above.trace_id, span_id, is_remote=False, trace_flags=above.trace_flags)
-    trace_id = random.getrandbits(128) or 1
-    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED)
 
 
 def _links(traceparents: Sequence[str]) -> tuple[Link, ...]:

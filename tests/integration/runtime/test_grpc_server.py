@@ -16,9 +16,15 @@ from grpc_status import rpc_status
 
 from etapa.observability.v1 import trail_pb2, trail_pb2_grpc
 from etapa.queue.v1 import credits_pb2, credits_pb2_grpc
+from etapa_client.connection import KEEPALIVE_S
 from services.runtime import errors
 from services.runtime.error_table import INTERNAL_TEXT
-from services.runtime.grpc_server import GrpcServer, InsecureBindError, PortInUseError
+from services.runtime.grpc_server import (
+    LEAST_PING_MS,
+    GrpcServer,
+    InsecureBindError,
+    PortInUseError,
+)
 from services.runtime.listen import insecure_bind_allowed
 from tests.support.servicers import SmallCredits, SmallTrail, serving
 
@@ -323,3 +329,7 @@ async def test_a_blocking_handler_is_refused_before_it_serves() -> None:
             servicer,
             "etapa.queue.v1.CreditsService",
         )
+
+
+def test_the_sdk_pings_no_faster_than_a_server_allows() -> None:
+    assert KEEPALIVE_S * 1000 > LEAST_PING_MS

@@ -105,3 +105,13 @@ def test_an_internal_error_of_another_service_stays_internal() -> None:
 def test_secrets_in_a_message_are_masked() -> None:
     answer = answer_to(errors.UnavailableError("GET https://u:hunter2@host/ failed"))
     assert "hunter2" not in answer.message
+
+
+def test_a_group_of_known_errors_is_answered_by_the_first() -> None:
+    group = ExceptionGroup("tasks", [errors.QuotaError("Full."), errors.NotFoundError("No.")])
+    assert answer_to(group).code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_an_unknown_error_in_a_group_weighs_the_most() -> None:
+    group = ExceptionGroup("tasks", [errors.QuotaError("Full."), KeyError("x")])
+    assert answer_to(group).message == INTERNAL_TEXT
