@@ -13,6 +13,7 @@ from typing import TypeVar
 from services.runtime.errors import SettingsError
 
 T = TypeVar("T")
+_ADDRESS = r"(\[[0-9a-fA-F:]+\]|[^:,\s]+):\d{1,5}"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -64,8 +65,19 @@ class Env:
     def address(self, name: str, default: str) -> str:
         """Return `host:port`. Port 0 asks the system for a free one."""
         raw = self.text(name, default)
-        if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", raw):
+        if not re.fullmatch(_ADDRESS, raw):
             self.problems.append(f"{name}={raw!r} is not host:port, as in 127.0.0.1:50051")
+        return raw
+
+    def target(self, name: str, default: str) -> str:
+        """Return what a gRPC channel dials: `host:port`, or replicas as `ipv4:a:1,b:2`."""
+        raw = self.text(name, default)
+        addresses = raw.removeprefix("ipv4:").split(",") if raw.startswith("ipv4:") else [raw]
+        if not all(re.fullmatch(_ADDRESS, address) for address in addresses):
+            self.problems.append(
+                f"{name}={raw!r} is neither host:port nor a list, as in "
+                "ipv4:127.0.0.1:50051,127.0.0.1:50061"
+            )
         return raw
 
     def finish(self) -> None:
