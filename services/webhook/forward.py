@@ -86,6 +86,7 @@ class Forwarder:
             except Exception:
                 failures += 1
                 log.exception("forwarding_failed", peer=self.peer.value, failures=failures)
+            _raise_if_cancelled()
             if failures:
                 await asyncio.sleep(_backoff_s(failures))
             elif not is_more_due:
@@ -169,6 +170,16 @@ class Forwarder:
 
 def _is_away(error: RemoteError | UnavailableError) -> bool:
     return isinstance(error, UnavailableError) or error.code in _PEER_AWAY
+
+
+def _raise_if_cancelled() -> None:
+    """Let no error from below hide a cancellation.
+
+    asyncpg's `Transaction.__aexit__` raises its own where the connection is closed already.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _backoff_s(failures: int) -> float:

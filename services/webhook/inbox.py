@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import asyncpg
 
 from services.runtime.batch import Batcher
 from services.runtime.db import AWAY_ERRORS, Connection, Pool
@@ -14,7 +17,6 @@ from services.webhook import store
 from services.webhook.domain import Delivery
 
 if TYPE_CHECKING:
-    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
 log = get_log(__name__)
@@ -45,7 +47,7 @@ class Inbox:
         """Finish what is under way and give the connection back."""
         await self._batcher.drain()
         held, self._held = self._held, None
-        if held is not None:
+        if held is not None and not _is_broken(held):
             await self._pool.release(held, timeout=self._timeout_s)
 
     async def _run(self, deliveries: Sequence[Delivery]) -> Sequence[None]:
@@ -76,7 +78,7 @@ class Inbox:
                 return
 
     async def _connection(self) -> Connection:
-        if self._held is not None and self._held.is_closed():
+        if self._held is not None and _is_broken(self._held):
             await self._drop()
         if self._held is None:
             self._held = await self._pool.acquire(timeout=self._timeout_s)
@@ -86,8 +88,17 @@ class Inbox:
         held, self._held = self._held, None
         if held is not None:
             # Never reset over the wire: that would wait for a server that hangs.
-            held.terminate()
+            with suppress(asyncpg.InterfaceError):
+                held.terminate()
             await self._pool.release(held)
+
+
+def _is_broken(held: PoolConnectionProxy[asyncpg.Record]) -> bool:
+    try:
+        return held.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool takes a connection back that the server closed, and the proxy refuses work.
+        return True
 
 
 def _parts(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
