@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from services.runtime.error_table import answer_to
 from services.runtime.log import get_log
-from services.runtime.tracing import current_traceparent, trace_id_of
+from services.runtime.tracing import current_traceparent, new_traceparent, trace_id_of
 
 _log = get_log(__name__)
 
@@ -24,7 +24,9 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if error.status < 400:
             raise
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return _json(error.status, _reason_of(error), error.text or error.reason, {}, headers)
+        text = error.text or error.reason
+        trace_id = trace_id_of(current_traceparent())
+        return _json(error.status, _reason_of(error), text, {}, trace_id, headers)
     except asyncio.CancelledError:
         raise
     except Exception as error:
@@ -36,8 +38,16 @@ def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
     # The route's pattern, not the path: paths carry tokens.
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else ""
+    # A request that nobody traced still gets an id, so that its answer and its line can be joined.
+    trace_id = trace_id_of(current_traceparent() or new_traceparent())
     if not answer.expected:
-        _log.error("request_failed", method=request.method, route=route, exc_info=error)
+        _log.error(
+            "request_failed",
+            method=request.method,
+            route=route,
+            trace_id=trace_id,
+            exc_info=error,
+        )
     elif answer.http_status == 503:
         _log.warning(
             "request_unavailable", route=route, reason=answer.reason, cause=type(error).__name__
@@ -48,6 +58,7 @@ def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
         answer.reason,
         answer.message,
         answer.facts,
+        trace_id,
         headers if answer.retry_after_s else None,
     )
 
@@ -57,13 +68,14 @@ def _json(
     reason: str,
     message: str,
     facts: Mapping[str, str],
+    trace_id: str,
     headers: Mapping[str, str] | None,
 ) -> web.Response:
     error = {
         "reason": reason,
         "message": message,
         "facts": dict(facts),
-        "trace_id": trace_id_of(current_traceparent()),
+        "trace_id": trace_id,
     }
     return web.json_response({"error": error}, status=status, headers=headers)
 

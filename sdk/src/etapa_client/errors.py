@@ -235,4 +235,6 @@ def _without_details(call_error: aio.AioRpcError, address: str) -> EtapaError:
         )
     kind = _CODES.get(code, EtapaError)
     message = said or f"{address} answered {code.name}."
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        message = f"{address} does not serve this call. Check that the address is that service's."
     return kind(message, reason=code.name, facts={"address": address}, code=code)

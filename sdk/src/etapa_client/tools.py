@@ -217,10 +217,14 @@ class ToolsClient(Group):
             parts = _parts(header, part_of, sources, unreadable)
             call = method(parts, timeout=left_s, metadata=metadata)
             try:
-                return await call
-            finally:
+                answer = await call
+            except aio.AioRpcError as error:
                 if unreadable:
-                    raise unreadable[0]
+                    raise unreadable[0] from error
+                raise
+            if unreadable:
+                raise unreadable[0]
+            return answer
 
         # The request id makes a repeat safe, and every source can be read again.
         answer = await self._connection.call(name, once, timeout_s, repeatable=True)

@@ -189,6 +189,15 @@ async def test_an_address_that_was_not_given_is_named() -> None:
             await etapa.tools.list_tools()
 
 
+async def test_the_address_of_another_service_is_named() -> None:
+    async with serving(SmallQueue(failing(KeyError()))) as server:
+        address = f"127.0.0.1:{server.port}"
+        async with EtapaClient(tools=address) as etapa:
+            with pytest.raises(errors.EtapaError, match=f"{address} does not serve") as caught:
+                await etapa.tools.list_tools()
+    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
+
+
 async def test_the_trace_goes_along_and_the_server_continues_it() -> None:
     seen: list[str] = []
 

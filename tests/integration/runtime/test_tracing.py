@@ -120,6 +120,26 @@ async def test_a_cancelled_call_ends_both_spans_as_cancelled(
     assert codes == ["CANCELLED", "CANCELLED"]
 
 
+async def test_a_call_that_ran_out_of_time_says_so_on_both_sides(
+    exported: InMemorySpanExporter,
+) -> None:
+    ended = asyncio.Event()
+
+    async def act(_request: Any, _context: Any) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with serving(SmallCredits(act)) as server, client_of(server) as etapa:
+        with pytest.raises(errors.DeadlineExceededError):
+            await etapa.credits.get_balance("u", timeout_s=0.1)
+        await asyncio.wait_for(ended.wait(), 5)
+    spans = exported.get_finished_spans()
+    codes = [(span.attributes or {})["rpc.status_code"] for span in spans]
+    assert codes == ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"]
+
+
 async def test_a_repeated_call_is_one_client_span(exported: InMemorySpanExporter) -> None:
     calls = 0
 
