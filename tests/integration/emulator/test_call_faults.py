@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import aiohttp
@@ -126,22 +127,28 @@ async def test_a_reset_is_a_tcp_reset(emulator: EmulatorHandle) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize(("when", "accepted"), [("before", 0), ("after", 1)])
+@pytest.mark.parametrize(
+    ("when", "event", "accepted"),
+    [("before", "start_dropped", 0), ("after", "start_accepted", 1)],
+)
 async def test_an_answer_never_comes_before_or_after_accepting(
-    emulator: EmulatorHandle, when: str, accepted: int
+    emulator: EmulatorHandle, when: str, event: str, accepted: int
 ) -> None:
     await emulator.admin.add_fault("hang", when=when)
+    call = asyncio.create_task(raw_start(emulator, timeout_s=1))
+    await emulator.admin.wait_for(event)
     with pytest.raises(TimeoutError):
-        await raw_start(emulator, timeout_s=0.3)
+        await call
     assert len(await emulator.admin.events("start_accepted")) == accepted
 
 
 async def test_a_slow_answer_comes_all_the_same(emulator: EmulatorHandle) -> None:
-    await emulator.admin.add_fault("slow_answer", seconds=20, when="after")
-    with pytest.raises(TimeoutError):
-        await raw_start(emulator, timeout_s=0.1)
-    assert (await raw_start(emulator))[0] == 200
-    assert len(await emulator.admin.events("start_accepted")) == 2
+    await emulator.admin.add_fault("slow_answer", seconds=30, when="after")
+    call = asyncio.create_task(raw_start(emulator))
+    (accepted,) = await emulator.admin.wait_for("start_accepted")
+    assert not call.done()
+    assert (await call)[0] == 200
+    assert time.monotonic() - accepted["mono_s"] >= 0.29
 
 
 async def test_no_money_lasts_until_the_account_is_filled(
