@@ -124,6 +124,10 @@ def _database(name: str, dsn: str) -> Iterator[Finding]:
         yield Finding("Database", Health.BAD, str(error))
         return
     yield Finding("Database", Health.OK, f"{place}, PostgreSQL {facts.version // 10_000}")
+    try:
+        facts.check_version()
+    except PostgresError as error:
+        yield Finding("Database", Health.BAD, str(error))
     for warning in facts.warnings:
         yield Finding("Database", Health.BAD, warning)
 

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TextIO, TypeVar
 
 from services.cli.child import Identity, launch_command, spawn
-from services.cli.folder_lock import FolderBusyError, take_lock
+from services.cli.folder_lock import open_folder, take_lock
 from services.cli.postgres_binaries import Binaries, PostgresError, find_binaries
 from services.cli.postgres_facts import ensure_database, read_facts
 from services.cli.postgres_identity import choose_identity, give_folder
@@ -200,11 +200,8 @@ class PostgresServer:
     def _take_folder(self) -> None:
         if self._lock is not None:
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self._lock = take_lock(self.folder / "lock", f"the database folder {self.folder}")
-        except FolderBusyError as error:
-            raise PostgresError(str(error)) from None
+        open_folder(self.folder, "ETAPA_POSTGRES_FOLDER", 0o700)
+        self._lock = take_lock(self.folder, "ETAPA_POSTGRES_FOLDER")
 
     def _make_data(self, binaries: Binaries, identity: Identity) -> None:
         password = self.folder / "password"

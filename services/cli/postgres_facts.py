@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 from services.cli.postgres_binaries import OLDEST_MAJOR, PostgresError
+from services.runtime.sql import load_statements
 
-_SQL = Path(__file__).parent / "sql"
+_SQL = load_statements(__file__)
 _TIMEOUT_S = 10
 
 
@@ -32,18 +32,22 @@ class ServerFacts:
             found.append("fsync is off: a crash of the machine can destroy the database.")
         if self.synchronous_commit == "off":
             found.append("synchronous_commit is off: a crash can lose acknowledged jobs.")
-        if self.version < OLDEST_MAJOR * 10_000:
-            found.append(
-                f"It is PostgreSQL {self.version // 10_000}; {OLDEST_MAJOR} or newer is needed."
-            )
         return found
+
+    def check_version(self) -> None:
+        """Refuse a server that our SQL does not run on."""
+        if self.version < OLDEST_MAJOR * 10_000:
+            raise PostgresError(
+                f"ETAPA_DATABASE_URL leads to PostgreSQL {self.version // 10_000}; "
+                f"{OLDEST_MAJOR} or newer is needed."
+            )
 
 
 async def read_facts(dsn: str, database: str) -> ServerFacts:
     """Ask the server at `dsn`, and whether it has a database of that name."""
     connection = await _connect(dsn)
     try:
-        row = await connection.fetchrow((_SQL / "read_server.sql").read_text(), database)
+        row = await connection.fetchrow(_SQL["read_server"], database)
     finally:
         await connection.close()
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
@@ -59,7 +63,7 @@ async def ensure_database(dsn: str, database: str) -> None:
     connection = await _connect(maintenance)
     try:
         with suppress(asyncpg.DuplicateDatabaseError):
-            await connection.execute((_SQL / "create_database.sql").read_text())
+            await connection.execute(_SQL["create_database"])
     finally:
         await connection.close()
 

@@ -24,7 +24,7 @@ from services.cli.addresses import (
     taken_addresses,
 )
 from services.cli.child import spawn, wait_exit
-from services.cli.folder_lock import take_lock
+from services.cli.folder_lock import open_folder, take_lock
 from services.cli.postgres import PostgresServer
 from services.cli.postgres_facts import read_facts
 from services.cli.service_log import rotate
@@ -87,8 +87,8 @@ class Stack:
         Raises before anything runs: `FolderBusyError`, `PortsInUseError`; with nothing left
         running: `PostgresError`.
         """
-        self.settings.logs.mkdir(parents=True, exist_ok=True)
-        self._lock = take_lock(self.settings.home / "lock", f"the folder {self.settings.home}")
+        open_folder(self.settings.logs, "ETAPA_HOME")
+        self._lock = take_lock(self.settings.home, "ETAPA_HOME")
         try:
             self._media_key = media_key(self.settings)
             self._ports = PortBlock()
@@ -201,6 +201,7 @@ class Stack:
     async def _start_database(self) -> None:
         if self.settings.database_url:
             facts = await read_facts(self.settings.database_url, POSTGRES)
+            facts.check_version()
             for warning in facts.warnings:
                 self._report(Change("database", State.STARTING, f"WARNING: {warning}"))
             return

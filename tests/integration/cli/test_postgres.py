@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 
 from services.cli.child import Identity, launch_command
+from services.cli.folder_lock import FolderBusyError
 from services.cli.postgres import PostgresServer, PostgresSettings
 from services.cli.postgres_binaries import Binaries, PostgresError, list_binaries
 from services.cli.postgres_identity import namespaces_work
@@ -221,10 +222,32 @@ def test_a_normal_user_runs_it(open_folder: Path) -> None:
     assert {path.stat().st_uid for path in home.rglob("*")} == {NOBODY}
 
 
+@as_root
+def test_a_user_who_may_not_write_there_is_told_what_to_set(open_folder: Path) -> None:
+    identity = Identity(uid=NOBODY, gid=NOBODY)
+    python = python_for(identity)
+    if python is None:
+        pytest.skip("no Python here that an unprivileged account may run")
+    done = subprocess.run(
+        launch_command([*python, "-m", "services.cli", "up"], identity=identity),
+        env={
+            "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]),
+            "ETAPA_HOME": str(open_folder / "home"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "set ETAPA_HOME to a folder of yours" in done.stderr
+
+
 def test_second_start_on_the_same_folder_names_the_holder(folder: Path) -> None:
     holder, _ = hold(folder)
     try:
-        with pytest.raises(PostgresError, match=f"process {holder.pid}.*Stop it first"):
+        with pytest.raises(FolderBusyError, match=f"process {holder.pid}.*Stop it first"):
             PostgresServer(PostgresSettings(folder)).start()
     finally:
         release(holder)
