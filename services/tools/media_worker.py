@@ -14,10 +14,13 @@ from pathlib import Path
 import msgspec
 
 from services.tools.domain import BadMediaError, MediaTooCostlyError, MediaUnreadableError, Text
+from services.tools.image import prepare_image
 from services.tools.tool import Kind, MediaInput
-from services.tools.worker_wire import Answer, Broken, Ready, Refused, Task
+from services.tools.video import prepare_video
+from services.tools.worker_wire import READY, Answer, Broken, Ready, Refused, Task
 
 MAX_WRITTEN_BYTES = 512 * 1024 * 1024
+_PROBE_BYTES = 64 * 1024 * 1024
 _OUR_FAULT = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EMFILE}
 )
@@ -43,13 +46,8 @@ def work(task: Task) -> Answer:
 
 def _prepare(task: Task) -> Ready:
     source, target = Path(task.source), Path(task.target)
-    # Each decoder is loaded when first needed: they are large.
     if task.rule.kind is Kind.IMAGE:
-        from services.tools.image import prepare_image
-
         return prepare_image(source, target, task.rule)
-    from services.tools.video import prepare_video
-
     return prepare_video(source, target, task.content_type, task.rule)
 
 
@@ -85,6 +83,7 @@ def _bound_process(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    bytearray(_PROBE_BYTES)  # a limit that leaves no room would blame every file; end here instead
 
 
 def main() -> None:
@@ -94,6 +93,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     decoder = msgspec.json.Decoder(Task)
+    answers.write(READY)
+    answers.flush()
     for line in sys.stdin.buffer:
         answers.write(msgspec.json.encode(work(decoder.decode(line))) + b"\n")
         answers.flush()

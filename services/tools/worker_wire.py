@@ -6,6 +6,9 @@ import msgspec
 
 from services.tools.tool import MediaInput
 
+READY = b"ready\n"
+"""The first line of a worker: it has started, so what ends it later is its file."""
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Read the file `source` and write what is sent on to `target`. Both are paths."""

@@ -36,16 +36,16 @@ def noise_bytes(size: int) -> bytes:
 
 
 def bomb_png(width: int, height: int) -> bytes:
-    """Return a small PNG that claims, and would inflate to, that many black pixels."""
+    """Return a small PNG that claims, and inflates to, that many clear pixels of 4 bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
     squeeze = zlib.compressobj(9)
-    row = bytes(1 + (width + 7) // 8)
+    row = bytes(1 + 4 * width)
     pixels = b"".join(squeeze.compress(row) for _ in range(height)) + squeeze.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
     parts = chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 

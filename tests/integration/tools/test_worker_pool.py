@@ -13,6 +13,7 @@ from services.tools.worker_pool import WorkerPool
 from services.tools.worker_wire import Task
 from tests.integration.tools.conftest import MEMORY_BYTES
 from tests.support.tool_media import bomb_png, image_bytes, two_halves
+from tests.support.waiting import eventually
 
 RULE = MediaInput(name="image", kind=Kind.IMAGE, label=Text("Foto", "Photo"), max_side_px=1024)
 
@@ -42,23 +43,50 @@ async def test_worker_over_its_time_is_ended_and_the_next_file_works(tmp_path: P
 
 
 async def test_worker_out_of_memory_refuses_the_file_and_works_on(tmp_path: Path) -> None:
-    pool = WorkerPool(size=1, memory_bytes=256 << 20)
+    pool = WorkerPool(size=1, memory_bytes=300 << 20)
     with pytest.raises(BadMediaError) as caught:
-        await pool.run(task(tmp_path, bomb_png(10_000, 10_000)), limit_s=60)
+        await pool.run(task(tmp_path, bomb_png(9_000, 9_000)), limit_s=60)
     assert caught.value.reason == "MEDIA_TOO_COSTLY"
     assert (await pool.run(fine(tmp_path), limit_s=30)).width == 80
     await pool.close()
 
 
-async def test_dead_worker_refuses_its_file_and_is_replaced(tmp_path: Path) -> None:
+async def test_worker_that_died_is_replaced_unseen(tmp_path: Path) -> None:
     pool = WorkerPool(size=1, memory_bytes=MEMORY_BYTES)
     await pool.run(fine(tmp_path), limit_s=30)
     os.kill(pool.worker_ids()[0], signal.SIGKILL)
-    with pytest.raises(BadMediaError) as caught:
-        await pool.run(fine(tmp_path), limit_s=30)
-    assert caught.value.reason == "MEDIA_TOO_COSTLY"
     assert (await pool.run(fine(tmp_path), limit_s=30)).width == 80
     await pool.close()
+
+
+async def test_file_that_ends_its_reader_twice_is_refused(tmp_path: Path) -> None:
+    pool = WorkerPool(size=1, memory_bytes=MEMORY_BYTES)
+    fifo = tmp_path / "never"
+    os.mkfifo(fifo)
+    stuck = Task(source=str(fifo), target="unused", content_type="image/png", rule=RULE)
+    run = asyncio.create_task(pool.run(stuck, limit_s=60))
+    killed: set[int] = set()
+
+    async def kill_a_new_one() -> bool:
+        fresh = set(pool.worker_ids()) - killed
+        for pid in fresh:
+            os.kill(pid, signal.SIGKILL)
+        killed.update(fresh)
+        return len(killed) == 2
+
+    await eventually(kill_a_new_one)
+    with pytest.raises(BadMediaError) as caught:
+        await run
+    assert (caught.value.reason, caught.value.facts["exit_code"]) == ("MEDIA_TOO_COSTLY", "-9")
+    assert (await pool.run(fine(tmp_path), limit_s=30)).width == 80
+    await pool.close()
+
+
+async def test_worker_that_cannot_start_is_not_the_files_fault(tmp_path: Path) -> None:
+    pool = WorkerPool(size=1, memory_bytes=16 << 20)
+    with pytest.raises(MediaBusyError, match="did not start"):
+        await pool.run(fine(tmp_path), limit_s=30)
+    assert pool.worker_ids() == []
 
 
 async def test_folder_that_is_gone_is_not_the_files_fault(tmp_path: Path) -> None:
