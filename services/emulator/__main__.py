@@ -38,7 +38,8 @@ def main() -> int:
         try:
             asyncio.run(serve(settings))
         except OSError as error:
-            sys.stderr.write(f"cannot start: {error}\n")
+            hint = "ETAPA_EMULATOR_LISTEN and ETAPA_EMULATOR_ADMIN_LISTEN choose the addresses"
+            sys.stderr.write(f"cannot start: {error}; {hint}\n")
             return 1
     return 0
 

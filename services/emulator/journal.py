@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 Entry = dict[str, Any]
+# Its number is raised when an entry gets fields that `restore` reads: a folder of an older
+# version then starts a new file instead of stopping the emulator.
+FILE_NAME = "journal.v1.jsonl"
 
 
 class Journal:

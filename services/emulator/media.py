@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlencode
 
@@ -116,9 +116,7 @@ class MediaStore:
         )
         data = await asyncio.to_thread(draft.read)
         digest = await asyncio.to_thread(_sha256, data)
-        output = Output(
-            token, name, extension, url, path, stamp, stamp_at, digest, len(data), expires_at
-        )
+        output = replace(draft, sha256=digest, size=len(data))
         self._outputs[token] = output
         return output
 
@@ -145,7 +143,7 @@ class MediaStore:
 
     def is_signed(self, path: str, expires: str, signature: str) -> bool:
         """Say whether a link's signature is ours and its time is not over."""
-        good = hmac.compare_digest(self._signature(path, expires), signature)
+        good = hmac.compare_digest(self._signature(path, expires).encode(), signature.encode())
         return good and expires.isdigit() and int(expires) >= time.time()
 
     def close(self) -> None:

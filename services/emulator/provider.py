@@ -11,7 +11,7 @@ from services.emulator.crew import Crew
 from services.emulator.faults import FaultBook
 from services.emulator.inputs import InputReader
 from services.emulator.intake import Intake
-from services.emulator.journal import Journal
+from services.emulator.journal import FILE_NAME, Journal
 from services.emulator.media import MediaStore
 from services.emulator.pace import Pace
 from services.emulator.runner import Runner
@@ -43,7 +43,7 @@ class Provider:
         settings = self.settings
         self.base_url = settings.public_url
         self.pace = Pace(settings.time_scale)
-        self.journal = Journal(settings.data / "journal.jsonl")
+        self.journal = Journal(settings.data / FILE_NAME)
         self.accounts = AccountBook(settings.accounts or default_accounts())
         self.faults = FaultBook()
         self.media = MediaStore(settings, self.pace, lambda: self.base_url)

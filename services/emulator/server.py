@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -34,23 +36,51 @@ class Server:
 
 
 async def start_server(settings: Settings) -> Server:
-    """Bind both ports (0 picks a free one), announce them in one log line, and serve."""
-    provider = Provider(settings)
-    public = web.AppRunner(create_app(provider), access_log=None, shutdown_timeout=SHUTDOWN_S)
-    admin = web.AppRunner(Admin(provider).app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
-    base_url = await _bind(public, settings.listen)
-    admin_url = await _bind(admin, settings.admin_listen)
-    provider.base_url = settings.public_url or base_url
-    resumed = restore(provider)
+    """Bind both ports (0 picks a free one), announce them in one log line, and serve.
+
+    A port that is taken raises `OSError` before anything else has happened.
+    """
+    with contextlib.ExitStack() as undo:
+        sockets = [undo.enter_context(_bound(settings.listen))]
+        sockets.append(undo.enter_context(_bound(settings.admin_listen)))
+        base_url, admin_url = (_url(item) for item in sockets)
+        provider = Provider(settings)
+        provider.base_url = settings.public_url or base_url
+        # Known before the first call comes in: what an earlier run accepted.
+        resumed = restore(provider)
+        apps = (create_app(provider), Admin(provider).app())
+        runners = tuple(
+            web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S) for app in apps
+        )
+        server = Server(provider, base_url, admin_url, runners)
+        try:
+            for runner, bound in zip(runners, sockets, strict=True):
+                await runner.setup()
+                await web.SockSite(runner, bound).start()
+        except BaseException:
+            await server.close()
+            raise
+        undo.pop_all()
     log.info("emulator_ready", base_url=base_url, admin_url=admin_url, resumed=resumed)
-    return Server(provider, base_url, admin_url, (public, admin))
+    return server
 
 
-async def _bind(runner: web.AppRunner, listen: str) -> str:
+def _bound(listen: str) -> socket.socket:
+    """Bind a socket without listening yet, so that its port is known before calls come."""
     host, _, port = listen.rpartition(":")
-    await runner.setup()
-    site = web.TCPSite(runner, host.strip("[]"), int(port))
-    await site.start()
-    bound = runner.addresses[0][1]
-    shown = "127.0.0.1" if host in {"0.0.0.0", "[::]"} else host  # noqa: S104  shown, not bound
-    return f"http://{shown}:{bound}"
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    family, kind, protocol, _, address = found[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"{error.strerror}: {listen}") from error
+    return bound
+
+
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  shown only
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

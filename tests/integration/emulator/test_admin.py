@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.emulator.journal import FILE_NAME
 from tests.support.callback_receiver import Receiver
 from tests.support.emulator import KEY, EmulatorHandle, running_emulator
 from tests.support.runninghub_http import UPSCALER, RawClient, node, photo
@@ -47,7 +48,7 @@ async def test_the_log_is_a_file_of_json_lines_that_a_restart_continues(tmp_path
             client = RawClient(emulator.base_url, KEY, emulator.http)
             task_id = (await client.start())["taskId"]
             await emulator.admin.wait_for("run_ended", task_id=task_id)
-    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / FILE_NAME).read_text().splitlines()]
     assert [item["n"] for item in lines] == list(range(1, 11))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
+from services.emulator.journal import FILE_NAME
 from tests.support.emulator import KEY
 from tests.support.runninghub_http import RawClient
 
@@ -49,7 +50,7 @@ async def test_the_process_announces_serves_and_stops(tmp_path: Path) -> None:
                 assert reply.status == 200
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
-    assert (tmp_path / "journal.jsonl").stat().st_size > 0
+    assert (tmp_path / FILE_NAME).stat().st_size > 0
 
 
 async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
@@ -61,7 +62,9 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             _, errors = await process.communicate()
     assert process.returncode == 1
-    assert b"address already in use" in errors
+    assert b"Address already in use" in errors
+    assert listen.encode() in errors
+    assert b"ETAPA_EMULATOR_LISTEN" in errors
     assert b"Traceback" not in errors
 
 
