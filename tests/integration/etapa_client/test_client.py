@@ -16,6 +16,8 @@ from etapa_client import EtapaClient, errors
 from etapa_client.connection import ATTEMPTS
 from services.runtime import errors as kinds
 from services.runtime import tracing
+from services.runtime.error_table import Answer
+from services.runtime.grpc_edge import abort
 from tests.support.servicers import SmallCredits, SmallQueue, serving
 
 Act = Callable[[Any, Any], Awaitable[Any]]
@@ -128,10 +130,14 @@ async def test_repeats_are_bounded() -> None:
 
 
 async def test_repeats_stay_within_one_deadline() -> None:
-    servicer = SmallCredits(failing(kinds.UnavailableError("Later.")))
+    async def act(_request: Any, context: Any) -> None:
+        answer = Answer(grpc.StatusCode.UNAVAILABLE, "LATER", "In a minute.", retry_after_s=60)
+        await abort(context, answer)
+
+    servicer = SmallCredits(act)
     async with serving(servicer) as server, EtapaClient(queue=f"127.0.0.1:{server.port}") as etapa:
         with pytest.raises(errors.UnavailableError):
-            await asyncio.wait_for(etapa.credits.get_balance("u", timeout_s=0.4), 5)
+            await asyncio.wait_for(etapa.credits.get_balance("u", timeout_s=30), 40)
     assert servicer.calls == 1
 
 
@@ -159,19 +165,22 @@ async def test_only_what_is_safe_is_repeated(name: str, call: Call, wanted: int)
 
 
 async def test_a_deadline_is_set_kept_and_never_repeated() -> None:
-    remaining: list[float | None] = []
+    remaining: list[float] = []
 
-    async def act(_request: Any, context: Any) -> None:
+    async def act(_request: Any, context: Any) -> Any:
         remaining.append(context.time_remaining())
-        await asyncio.Event().wait()
+        if len(remaining) > 1:
+            await asyncio.Event().wait()
+        return credits_pb2.GetBalanceResponse()
 
     servicer = SmallCredits(act)
     async with serving(servicer) as server, EtapaClient(queue=f"127.0.0.1:{server.port}") as etapa:
+        # On a busy machine, connecting alone may take longer than the short deadline below.
+        await etapa.credits.get_balance("u", timeout_s=20)
         with pytest.raises(errors.DeadlineExceededError):
-            await etapa.credits.get_balance("u", timeout_s=0.2)
-    assert servicer.calls == 1
-    assert remaining[0] is not None
-    assert remaining[0] <= 0.2
+            await etapa.credits.get_balance("u", timeout_s=1)
+    assert servicer.calls == 2
+    assert remaining[0] > 1 >= remaining[1]
 
 
 async def test_an_absent_server_is_named_at_once_with_what_to_do() -> None:

@@ -125,15 +125,20 @@ async def test_a_call_that_ran_out_of_time_says_so_on_both_sides(
 ) -> None:
     ended = asyncio.Event()
 
-    async def act(_request: Any, _context: Any) -> Any:
+    async def act(request: Any, _context: Any) -> Any:
+        if request.user_id == "first":
+            return credits_pb2.GetBalanceResponse()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
     async with serving(SmallCredits(act)) as server, client_of(server) as etapa:
+        # On a busy machine, connecting alone may take longer than the short deadline below.
+        await etapa.credits.get_balance("first", timeout_s=20)
+        exported.clear()
         with pytest.raises(errors.DeadlineExceededError):
-            await etapa.credits.get_balance("u", timeout_s=0.1)
+            await etapa.credits.get_balance("u", timeout_s=1)
         await asyncio.wait_for(ended.wait(), 5)
     spans = exported.get_finished_spans()
     codes = [(span.attributes or {})["rpc.status_code"] for span in spans]
