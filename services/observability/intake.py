@@ -23,11 +23,13 @@ from services.observability.wire_intake import stand_in
 from services.runtime.batch import Batcher
 from services.runtime.blobs import BlobStore
 from services.runtime.db import Connection, Pool, transaction
+from services.runtime.log import get_log
 
 # How many requests share a transaction; each has at most 1,000 events.
 BATCH_REQUESTS = 8
 CATCH_UP_EVENTS = 2000
 
+_log = get_log(__name__)
 Committed = Callable[[Folded], None]
 
 
@@ -86,7 +88,11 @@ class Intake:
         unique = {_identity(event): event for events in reversed(requests) for event in events}
         async with transaction(self._pool) as conn:
             folded = await self._store_events(conn, [unique[key] for key in sorted(unique)])
-        self._committed(folded)
+        try:
+            self._committed(folded)
+        except Exception as error:
+            # It is committed: an error from here on must not make the batch run again.
+            _log.error("commit_not_told", exc_info=error)
         return [None] * len(requests)
 
     async def _store_events(self, conn: Connection, events: Sequence[Event]) -> Folded:

@@ -15,13 +15,13 @@ class Settings:
     database_url: str = field(repr=False)
     listen: str = "127.0.0.1:50053"
     blobs: str = ".etapa/blobs"
-    log_level: str = "INFO"
     pool_size: int = 8
     partition_days: int = 7
     heartbeat_s: float = 15.0
     poll_s: float = 1.0
     feed_keep_s: float = 600.0
     max_watchers: int = 10_000
+    grace_s: float = 5.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -32,7 +32,6 @@ class Settings:
             database_url=read.required("ETAPA_DATABASE_URL", "postgresql://user@host/database"),
             listen=read.address(prefix + "LISTEN", cls.listen),
             blobs=read.text("ETAPA_BLOBS", cls.blobs),
-            log_level=read.text("ETAPA_LOG_LEVEL", cls.log_level),
             pool_size=read.integer(prefix + "POOL_SIZE", cls.pool_size, low=2, high=100),
             partition_days=read.integer(
                 prefix + "PARTITION_DAYS", cls.partition_days, low=1, high=366
@@ -41,6 +40,7 @@ class Settings:
             poll_s=read.number(prefix + "POLL_S", cls.poll_s, low=0.01, high=60),
             feed_keep_s=read.number(prefix + "FEED_KEEP_S", cls.feed_keep_s, low=1, high=86_400),
             max_watchers=read.integer(prefix + "MAX_WATCHERS", cls.max_watchers, low=1),
+            grace_s=read.number(prefix + "GRACE_S", cls.grace_s, low=0, high=300),
         )
         read.finish()
         return settings

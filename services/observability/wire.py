@@ -29,6 +29,7 @@ from services.observability.domain import (
     Step,
     StepChange,
 )
+from services.observability.store.row import StoredEvent
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STATUSES: Final = tuple(Status)
@@ -191,6 +192,22 @@ def digest_of(text: str) -> str:
 def clean(text: str) -> str:
     """Return a text that a text column can hold: NUL becomes its symbol; bytes keep the truth."""
     return text.replace("\x00", "\u2400") if "\x00" in text else text
+
+
+def has_provider_spoken(body: bytes, payload_id: str) -> bool | None:
+    """Tell whether a packed payload is something that the provider sent; None if it is another."""
+    info = event_pb2.PayloadEvent.FromString(body).info
+    if info.payload_id != payload_id:
+        return None
+    return info.http_status > 0 or info.kind == event_pb2.PAYLOAD_KIND_CALLBACK
+
+
+def final_status(event: StoredEvent) -> Status | None:
+    """Return the status that an event ended its job with; None where it did not."""
+    if event.kind is not Kind.STEP:
+        return None
+    status = status_from(event_pb2.StepEvent.FromString(event.body).status)
+    return status if status.is_final else None
 
 
 def _facts_of(message: event_pb2.JobFacts) -> JobFacts:

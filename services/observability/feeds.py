@@ -1,0 +1,42 @@
+"""All feeds of one process together: what a commit tells them, and the loops that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from services.observability.event_feed import EventFeed
+from services.observability.fold import Folded
+from services.observability.hint import Hints
+from services.observability.job_feed import JobFeed
+from services.observability.settings import Settings
+from services.observability.step_log import log_steps
+from services.runtime.db import Pool
+
+
+class Feeds:
+    """The feed of events, the feed of jobs, and the hints to and from other replicas."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        poll_s, limit = settings.poll_s, settings.max_watchers
+        self.events = EventFeed(pool, poll_s=poll_s, max_watchers=limit)
+        self.jobs = JobFeed(pool, poll_s=poll_s, max_watchers=limit)
+        self._hints = Hints(pool, (self.events, self.jobs))
+
+    def told(self, folded: Folded) -> None:
+        """Take note of a commit: log its steps, wake the feeds, hint to the other replicas."""
+        log_steps(folded)
+        if folded.jobs:
+            self.events.touch(job.job_id for job in folded.jobs)
+            self.jobs.touch()
+            self._hints.send()
+
+    @property
+    def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
+        """What must run while the process serves."""
+        return (
+            self.events.run,
+            self.jobs.run,
+            self._hints.run_sender,
+            self._hints.run_listener,
+        )

@@ -1,0 +1,240 @@
+"""What goes out, from the domain to protos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from etapa.observability.v1 import event_pb2, trail_pb2
+from services.observability.domain import Kind
+from services.observability.fold import Attempt, Projection
+from services.observability.store.row import JobFilter, PayloadExtra, StoredEvent, StoredPayload
+from services.observability.trail import Trail
+from services.observability.verdict import Verdict
+from services.observability.wire import (
+    STATUS_NUMBERS,
+    STEP_NUMBERS,
+    UnreadableError,
+    ledger_number,
+    stamp_of,
+    status_from,
+    step_from,
+    time_of,
+)
+from services.runninghub.verdicts import RetryWorth, Side
+from services.runtime.errors import InvalidInputError
+
+_SIDES: Final = {
+    None: trail_pb2.SIDE_UNSPECIFIED,
+    Side.USER: trail_pb2.SIDE_USER,
+    Side.CONFIGURATION: trail_pb2.SIDE_CONFIGURATION,
+    Side.ACCOUNT: trail_pb2.SIDE_ACCOUNT,
+    Side.PROVIDER: trail_pb2.SIDE_PROVIDER,
+    Side.US: trail_pb2.SIDE_US,
+}
+_RETRIES: Final = {
+    None: trail_pb2.RETRY_WORTH_UNSPECIFIED,
+    RetryWorth.NO: trail_pb2.RETRY_WORTH_NO,
+    RetryWorth.AS_IS: trail_pb2.RETRY_WORTH_AS_IS,
+    RetryWorth.CHANGED: trail_pb2.RETRY_WORTH_CHANGED,
+}
+_EVENT_FIELDS: Final = {kind: kind.value for kind in Kind} | {Kind.ATTEMPT: "attempt_change"}
+
+
+def filter_from(request: trail_pb2.ListJobsRequest) -> JobFilter:
+    """Read the filters of a list. Raises `InvalidInputError` on a value that is unknown here."""
+    try:
+        return JobFilter(
+            user_id=request.user_id or None,
+            tool=request.tool or None,
+            statuses=tuple(sorted({status_from(each) for each in request.statuses})),
+            failed_at_step=step_from(request.failed_at_step) if request.failed_at_step else None,
+            error_class=request.error_class or None,
+            created_from=time_of(request.created_from)
+            if request.HasField("created_from")
+            else None,
+            created_to=time_of(request.created_to) if request.HasField("created_to") else None,
+        )
+    except UnreadableError as error:
+        raise InvalidInputError(f"a filter can't be read: {error}") from error
+
+
+def summary_to_proto(job: Projection) -> trail_pb2.JobSummary:
+    """Return a job's summary."""
+    message = trail_pb2.JobSummary(
+        job_id=str(job.job_id),
+        tool=job.tool,
+        variant=job.variant,
+        user_id=job.user_id,
+        error_message=job.error_message or "",
+        error_class=job.error_class or "",
+        output_url=job.output_url or "",
+        trace_id=(job.trace_id or b"").hex(),
+        cost=job.cost,
+        attempt=job.attempt,
+        account=job.account,
+        task_id=job.task_id,
+        through_seq=job.through_seq,
+        input_json=job.input_json,
+        retry_of=job.retry_of,
+        view=job.view,
+        request_id=job.request_id,
+    )
+    if job.status is not None and job.current_step is not None:
+        message.status = STATUS_NUMBERS[job.status]
+        message.current_step = STEP_NUMBERS[job.current_step]
+    if job.failed_at_step is not None:
+        message.failed_at_step = STEP_NUMBERS[job.failed_at_step]
+    for name in ("created_at", "started_at", "completed_at"):
+        at = getattr(job, name)
+        if at is not None:
+            getattr(message, name).CopyFrom(stamp_of(at))
+    if job.outputs is not None:
+        message.outputs.extend(event_pb2.OutputsEvent.FromString(job.outputs).outputs)
+    return message
+
+
+def event_to_proto(event: StoredEvent) -> event_pb2.Event:
+    """Return an event as it was recorded, without a payload's body."""
+    message = event_pb2.Event(
+        job_id=str(event.job_id),
+        seq=event.seq,
+        occurred_at=stamp_of(event.occurred_at),
+        attempt=event.attempt,
+        trace_id=(event.trace_id or b"").hex(),
+    )
+    part = getattr(message, _EVENT_FIELDS[event.kind])
+    part.MergeFromString(event.body)
+    # An empty message is still the kind that was set.
+    part.SetInParent()
+    if event.kind is Kind.STEP and event.details and not message.step.details_json:
+        message.step.details_json = event.details
+    return message
+
+
+def trail_to_proto(trail: Trail) -> trail_pb2.GetTrailResponse:
+    """Return the whole story."""
+    message = trail_pb2.GetTrailResponse(
+        job=summary_to_proto(trail.job),
+        steps=map(_step_to_proto, trail.steps),
+        attempts=map(_attempt_to_proto, trail.attempts),
+        payloads=_infos_to_proto(trail),
+        notes=map(_note_to_proto, trail.notes),
+        through_seq=trail.job.through_seq,
+        left_out=trail.left_out,
+    )
+    for event, change in trail.ledger:
+        bucket = event_pb2.LedgerEvent.FromString(event.body).bucket
+        message.ledger.add(
+            seq=event.seq,
+            kind=ledger_number(change.kind),
+            amount=change.amount,
+            bucket=bucket,
+            timestamp=stamp_of(event.occurred_at),
+        )
+    if trail.verdict is not None:
+        message.verdict.CopyFrom(_verdict_to_proto(trail.verdict))
+    return message
+
+
+def payload_to_proto(stored: StoredPayload, body: bytes) -> trail_pb2.GetPayloadResponse:
+    """Return a payload with its bytes."""
+    told = event_pb2.PayloadEvent.FromString(stored.event_body).info
+    info = _merged(told, stored.info)
+    _add_repeats(info, stored)
+    return trail_pb2.GetPayloadResponse(info=info, body=body)
+
+
+def _step_to_proto(event: StoredEvent) -> trail_pb2.StepRecord:
+    step = event_pb2.StepEvent.FromString(event.body)
+    return trail_pb2.StepRecord(
+        seq=event.seq,
+        step=step.step,
+        timestamp=stamp_of(event.occurred_at),
+        attempt=event.attempt,
+        details_json=step.details_json or event.details or "",
+        trace_id=(event.trace_id or b"").hex(),
+    )
+
+
+def _note_to_proto(event: StoredEvent) -> trail_pb2.NoteRecord:
+    note = event_pb2.NoteEvent.FromString(event.body)
+    return trail_pb2.NoteRecord(
+        seq=event.seq,
+        code=note.code,
+        text=note.text,
+        details_json=note.details_json,
+        timestamp=stamp_of(event.occurred_at),
+        attempt=event.attempt,
+    )
+
+
+def _attempt_to_proto(attempt: Attempt) -> trail_pb2.AttemptRecord:
+    message = trail_pb2.AttemptRecord(
+        number=attempt.number,
+        account=attempt.account,
+        phase=attempt.phase,
+        task_id=attempt.task_id,
+        outcome=attempt.outcome,
+        error_class=attempt.error_class,
+        coins=attempt.coins,
+        money=attempt.money,
+        task_cost_time=attempt.task_cost_time,
+    )
+    for phase, name in (
+        ("claimed", "claimed_at"),
+        ("submitting", "submitted_at"),
+        ("accepted", "accepted_at"),
+        ("ended", "ended_at"),
+    ):
+        if phase in attempt.times:
+            getattr(message, name).CopyFrom(stamp_of(attempt.times[phase]))
+    return message
+
+
+def _infos_to_proto(trail: Trail) -> Iterable[event_pb2.PayloadInfo]:
+    extras = {str(payload_id): extra for payload_id, extra in trail.extras.items()}
+    infos = []
+    for event in trail.payloads:
+        info = event_pb2.PayloadEvent.FromString(event.body).info
+        extra = extras.get(info.payload_id)
+        if extra is not None:
+            info = _merged(info, extra.info)
+            _add_repeats(info, extra)
+        infos.append(info)
+    infos.sort(key=lambda each: (each.occurred_at.seconds, each.occurred_at.nanos))
+    return infos
+
+
+def _merged(told: event_pb2.PayloadInfo, by_gateway: bytes | None) -> event_pb2.PayloadInfo:
+    """Return the gateway's description of a callback with what only the queue knows of it."""
+    if by_gateway is None:
+        return told
+    info = event_pb2.PayloadInfo.FromString(by_gateway)
+    info.attempt = told.attempt or info.attempt
+    info.deciding = told.deciding or info.deciding
+    info.trace_id = told.trace_id or info.trace_id
+    info.exchange_id = info.exchange_id or told.exchange_id
+    return info
+
+
+def _add_repeats(info: event_pb2.PayloadInfo, known: StoredPayload | PayloadExtra) -> None:
+    info.repeats = known.repeats
+    if known.last_repeat_at is not None:
+        info.last_repeat_at.CopyFrom(stamp_of(known.last_repeat_at))
+
+
+def _verdict_to_proto(verdict: Verdict) -> trail_pb2.Verdict:
+    return trail_pb2.Verdict(
+        error_class=verdict.error_class,
+        side=_SIDES[verdict.side],
+        message=trail_pb2.Text(pt=verdict.text_pt.message, en=verdict.text_en.message),
+        advice=trail_pb2.Text(pt=verdict.text_pt.advice, en=verdict.text_en.advice),
+        retry=_RETRIES[verdict.retry],
+        charged=verdict.charged,
+        returned=verdict.returned,
+        captured=verdict.captured,
+        evidence_payload_id=verdict.evidence_payload_id,
+        evidence_path=verdict.evidence_path,
+        provider_words=verdict.provider_words,
+    )
