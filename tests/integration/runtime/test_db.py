@@ -1,0 +1,67 @@
+"""Migrations: forward only, once each, refused where history was changed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.runtime.db import migrate, open_pool
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.sql").write_text(text)
+    return folder
+
+
+async def test_migrations_are_applied_once_by_any_number_of_processes(
+    database: str, tmp_path: Path
+) -> None:
+    folder = write(
+        tmp_path, **{"0001_one": "CREATE TABLE demo.t (n int); INSERT INTO demo.t VALUES (1)"}
+    )
+    await asyncio.gather(*(migrate(database, "demo", folder) for _ in range(4)))
+    connection = await asyncpg.connect(database)
+    assert await connection.fetchval("SELECT count(*) FROM demo.t") == 1
+    await connection.close()
+
+
+async def test_a_changed_migration_is_refused(database: str, tmp_path: Path) -> None:
+    await migrate(database, "demo", write(tmp_path, **{"0001_one": "SELECT 1"}))
+    with pytest.raises(RuntimeError, match="write a new one instead"):
+        await migrate(database, "demo", write(tmp_path, **{"0001_one": "SELECT 2"}))
+
+
+async def test_a_gap_in_the_numbers_is_refused(database: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, **{"0001_one": "SELECT 1", "0003_three": "SELECT 3"})
+    with pytest.raises(RuntimeError, match="0002 is missing"):
+        await migrate(database, "demo", folder)
+
+
+async def test_a_newer_database_is_refused(database: str, tmp_path: Path) -> None:
+    newer = write(tmp_path, **{"0001_one": "SELECT 1", "0002_two": "SELECT 2"})
+    await migrate(database, "demo", newer)
+    (tmp_path / "0002_two.sql").unlink()
+    with pytest.raises(RuntimeError, match="deploy the newer code"):
+        await migrate(database, "demo", tmp_path)
+
+
+async def test_a_failing_migration_leaves_nothing_behind(database: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, **{"0001_one": "CREATE TABLE demo.t (n int); SELECT 1/0"})
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(database, "demo", folder)
+    connection = await asyncpg.connect(database)
+    assert await connection.fetchval("SELECT to_regclass('demo.t')") is None
+    await connection.close()
+
+
+async def test_every_connection_commits_durably(database: str) -> None:
+    pool = await open_pool(database, "test")
+    async with pool.acquire() as conn:
+        assert await conn.fetchval("SHOW synchronous_commit") == "on"
+        assert await conn.fetchval("SHOW fsync") == "on"
+        assert await conn.fetchval("SHOW application_name") == "etapa-test"
+    await pool.close()
