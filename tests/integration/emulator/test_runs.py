@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -215,7 +217,7 @@ async def test_output_links_can_be_gone(
     assert (await client.download(reply["results"][0]["url"]))[0] == status
 
 
-async def test_output_links_end_with_their_time_and_need_their_signature(tmp_path: Any) -> None:
+async def test_output_links_end_with_their_time_and_need_their_signature(tmp_path: Path) -> None:
     async with running_emulator(tmp_path, output_life_s=100.0) as emulator:
         client = RawClient(emulator.base_url, KEY, emulator.http)
         url = (await client.run())["results"][0]["url"]
@@ -237,7 +239,7 @@ async def test_the_provider_can_cancel_by_itself(
     assert (reply["status"], reply["errorCode"], reply["results"]) == ("", "", None)
 
 
-async def test_the_contracts_word_for_cancelled_is_a_setting(tmp_path: Any) -> None:
+async def test_the_contracts_word_for_cancelled_is_a_setting(tmp_path: Path) -> None:
     async with running_emulator(tmp_path, cancelled_status="CANCEL") as emulator:
         client = RawClient(emulator.base_url, KEY, emulator.http)
         await emulator.admin.add_fault("cancelled")
@@ -263,7 +265,7 @@ async def test_equal_inputs_give_each_task_its_own_bytes(client: RawClient) -> N
     assert (len(set(files)), len(pictures)) == (3, 1)
 
 
-async def test_a_finished_task_is_forgotten_after_its_time(tmp_path: Any) -> None:
+async def test_a_finished_task_is_forgotten_after_its_time(tmp_path: Path) -> None:
     async with running_emulator(tmp_path, task_life_s=1.0) as emulator:
         client = RawClient(emulator.base_url, KEY, emulator.http)
         task_id = (await client.start())["taskId"]
@@ -275,7 +277,19 @@ async def test_a_finished_task_is_forgotten_after_its_time(tmp_path: Any) -> Non
     assert reply["status"] == ""
 
 
-async def test_two_hundred_runs_cost_little(tmp_path: Any) -> None:
+async def test_a_defect_of_the_emulator_ends_the_run_instead_of_holding_its_slot(
+    tmp_path: Path,
+) -> None:
+    async with running_emulator(tmp_path) as emulator:
+        client = RawClient(emulator.base_url, KEY, emulator.http)
+        shutil.rmtree(tmp_path / "renders")
+        reply = await client.run()
+        account = await client.v1("/uc/openapi/accountStatus")
+    assert reply["failedReason"]["exception_type"] == "builtins.FileNotFoundError"
+    assert account["data"]["currentTaskCounts"] == "0"
+
+
+async def test_two_hundred_runs_cost_little(tmp_path: Path) -> None:
     async with running_emulator(tmp_path) as emulator:
         await emulator.admin.put_account(KEY, concurrency=500)
         client = RawClient(emulator.base_url, KEY, emulator.http)
