@@ -46,6 +46,7 @@ async def main(env: Mapping[str, str], stop: asyncio.Event) -> None:
             settings.temp_folder,
             max_uploads=settings.max_uploads,
             cut_grace_s=settings.cut_grace_s,
+            time_scale=settings.time_scale,
         )
         server = make_server(settings, registry, intake)
         await server.start()

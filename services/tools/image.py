@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from services.tools.domain import (
     MediaTruncatedError,
@@ -26,6 +26,8 @@ from services.tools.worker_wire import Ready
 MAX_PIXELS = 100_000_000
 # "about 2 MB" in failure-classes.md §3.1.
 TARGET_BYTES = 2_000_000
+# What Pillow and libheif raise on damaged files (Pillow 13, pillow-heif 1.8, tried 2026-11-24).
+_DECODER_ERRORS = (OSError, SyntaxError, EOFError, ValueError, RuntimeError)
 _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP")
 _QUALITIES = (95, 90, 85, 75, 60)
 # Resizing needs true colours; these modes hold indexes, bits or wide numbers.
@@ -42,7 +44,7 @@ def prepare_image(source: Path, target: Path, rule: MediaInput) -> Ready:
         with Image.open(source, formats=_FORMATS) as opened:
             check_pixels(opened.width, opened.height, rule)
             image = _upright_rgb(opened, rule.max_side_px)
-    except (UnidentifiedImageError, OSError, SyntaxError, EOFError) as err:
+    except _DECODER_ERRORS as err:
         if isinstance(err, OSError) and err.errno:  # the disk's fault, not the image's
             raise
         raise _unreadable(err, rule) from err

@@ -54,6 +54,7 @@ class Intake:
         *,
         max_uploads: int,
         cut_grace_s: float,
+        time_scale: float = 1.0,
     ) -> None:
         self._registry = registry
         self._queue = queue
@@ -61,6 +62,7 @@ class Intake:
         self._folder = folder
         self._uploads = asyncio.Semaphore(max_uploads)
         self._cut_grace_s = cut_grace_s
+        self._time_scale = time_scale
         self._taking: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[job_pb2.Job]] = set()
         self._closing = asyncio.Event()
@@ -104,17 +106,17 @@ class Intake:
         except UploadCutError as err:
             if await self._may_come_back(job_id, request, left):
                 raise
-            return await self._refuse(job_id, err.failure_class, err)
+            return await self._refuse(job_id, request, err.failure_class, err)
         except BadMediaError as err:
-            return await self._refuse(job_id, err.failure_class, err)
+            return await self._refuse(job_id, request, err.failure_class, err)
         except UnavailableError as err:
             if request.request_id:
                 raise
             # Nobody can repeat this request, so its job must not hold the user's place.
-            return await self._refuse(job_id, "internal", err)
+            return await self._refuse(job_id, request, "internal", err)
         except Exception:
             # A fault of ours; the edge logs it, and the job says so instead of staying open.
-            await self._refuse(job_id, "internal", EtapaError(_OUR_FAULT))
+            await self._refuse(job_id, request, "internal", EtapaError(_OUR_FAULT))
             raise
         submission = submission_to_proto(checked.plan, media)
         return await self._queue.submit_job(job_id=job_id, ready=submission)
@@ -150,7 +152,7 @@ class Intake:
     async def _gather(
         self, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]
     ) -> list[PreparedMedia]:
-        limit_s = tool.time_limits.upload_s
+        limit_s = tool.time_limits.upload_s * self._time_scale
         try:
             async with asyncio.timeout(limit_s), self._uploads:
                 with tempfile.TemporaryDirectory(dir=self._folder, prefix=REQUEST_PREFIX) as folder:
@@ -158,11 +160,15 @@ class Intake:
         except TimeoutError as err:
             raise _too_slow(limit_s) from err
 
-    async def _refuse(self, job_id: str, failure_class: str, err: EtapaError) -> job_pb2.Job:
+    async def _refuse(
+        self, job_id: str, request: RunRequest, failure_class: str, err: EtapaError
+    ) -> job_pb2.Job:
+        names = {source.name: display_name(source) for source in request.sources}
+        file_name = names.get(err.facts.get("field", ""), ", ".join(names.values()))
         rejected = queue_pb2.MediaRejection(
             error_class=failure_class,
             message=err.message,
-            details={**err.facts, "reason": err.reason},
+            details={**err.facts, "reason": err.reason, "fileName": file_name},
         )
         try:
             return await self._queue.submit_job(job_id=job_id, rejected=rejected)

@@ -18,6 +18,7 @@ class Settings:
 
     Peer addresses are whatever a gRPC channel dials, so that several replicas may be named.
     `cut_grace_s`: how long a caller who left may come back before the job fails at `upload`.
+    `time_scale` multiplies the tools' time limits here as it does at the queue.
     """
 
     listen: str
@@ -30,6 +31,7 @@ class Settings:
     worker_memory_bytes: int
     max_uploads: int
     cut_grace_s: float
+    time_scale: float
     announce_every_s: float
     drain_s: float
 
@@ -51,6 +53,7 @@ class Settings:
             ),
             max_uploads=read.integer("ETAPA_TOOLS_MAX_UPLOADS", 64, low=1, high=10_000),
             cut_grace_s=read.number("ETAPA_TOOLS_CUT_GRACE_S", 5.0, low=0.0, high=60.0),
+            time_scale=read.number("ETAPA_TIME_SCALE", 1.0, low=0.001, high=100),
             announce_every_s=read.number("ETAPA_TOOLS_ANNOUNCE_EVERY_S", 30.0, low=0.1),
             drain_s=read.number("ETAPA_TOOLS_DRAIN_S", 20.0, low=0.0),
         )

@@ -6,6 +6,7 @@ completeness are measured, and one frame must decode.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -37,6 +38,8 @@ MISSING_S = 0.5
 # and who exports it (screen recorders, browsers) seldom has a switch for it: so AV1, and any
 # other codec, is re-encoded to H.264 rather than refused.
 PLAYABLE = frozenset({"h264", "hevc", "vp8", "vp9", "mpeg4"})
+# Other system errors are no proof: FFmpeg says EIO of a malformed file (FFmpeg 8, tried).
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DEMUXERS = {"video/webm": "matroska"}
 
 
@@ -53,31 +56,29 @@ def prepare_video(source: Path, target: Path, content_type: str, rule: MediaInpu
     Raises a `BadMediaError`.
     """
     try:
-        with _open(source, content_type) as container:
-            stream = _picture(container, rule)
-            codec, width, height = stream.codec_context.name, stream.width, stream.height
-            _check_side(width, height, rule)
-            declared_s = _declared_s(container, stream)
-            measured = _measure(container, stream, rule)
+        return _prepare(source, target, content_type, rule)
     except av.error.FFmpegError as err:
+        if err.errno in _DISK_FULL:
+            raise
         raise _unreadable(rule, str(err)) from err
+
+
+def _prepare(source: Path, target: Path, content_type: str, rule: MediaInput) -> Ready:
+    with _open(source, content_type) as container:
+        stream = _picture(container, rule)
+        codec, width, height = stream.codec_context.name, stream.width, stream.height
+        _check_side(width, height, rule)
+        declared_s = _declared_s(container, stream)
+        measured = _measure(container, stream, rule)
     _check_whole(measured, declared_s, rule)
+    seconds = round(measured.seconds, 3)
     if codec in PLAYABLE:
         return Ready(
-            content_type=content_type,
-            width=width,
-            height=height,
-            duration_s=round(measured.seconds, 3),
-            same=True,
+            content_type=content_type, width=width, height=height, duration_s=seconds, same=True
         )
     with _open(source, content_type) as container:
         width, height = transcode_to_h264(container, target)
-    return Ready(
-        content_type="video/mp4",
-        width=width,
-        height=height,
-        duration_s=round(measured.seconds, 3),
-    )
+    return Ready(content_type="video/mp4", width=width, height=height, duration_s=seconds)
 
 
 def _open(source: Path, content_type: str) -> InputContainer:
@@ -87,13 +88,17 @@ def _open(source: Path, content_type: str) -> InputContainer:
         str(source),
         format=_DEMUXERS.get(content_type, "mov"),
         options={"protocol_whitelist": "file", "enable_drefs": "0"},
+        metadata_errors="replace",  # titles in Latin-1 are common
     )
 
 
 def _picture(container: InputContainer, rule: MediaInput) -> VideoStream:
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        if stream.codec_context is None:  # as FFmpeg knows no decoder for it
+            raise _unreadable(rule, "unknown codec")
+        return stream
     raise MediaKindError(
         rule.name,
         Text(

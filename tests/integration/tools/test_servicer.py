@@ -257,6 +257,7 @@ async def test_bad_media_fails_the_job_at_upload(
     assert (rejected.error_class, rejected.details["reason"]) == (failure_class, reason)
     assert rejected.message == job.error_message != ""
     assert rejected.details["message_pt"]
+    assert rejected.details["fileName"] == "foto.jpg"
     assert list(house.uploads.iterdir()) == []
 
 

@@ -127,3 +127,12 @@ async def test_playlist_that_names_local_files_is_refused(prepare: Prepare) -> N
 
 async def test_image_under_a_video_name_is_refused(prepare: Prepare) -> None:
     assert (await refusal(prepare, b"\xff\xd8\xff\xe0 a photo")).reason == "MEDIA_WRONG_KIND"
+
+
+async def test_title_that_is_no_utf8_is_no_reason_to_refuse(
+    prepare: Prepare, tmp_path: Path
+) -> None:
+    data = write_video(tmp_path / "a.mp4").read_bytes()
+    latin = data.replace(b"Lavf", b"\xe7\xe3o\xff")
+    assert latin != data
+    assert (await prepare(RULE, latin)).width == 64
