@@ -40,7 +40,9 @@ def channel_options() -> list[tuple[str, Any]]:
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # Despite its name, how long one attempt to connect may take; a busy machine needs longer
+        # than the first back-off, and a refused connection does not wait for it.
+        ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 2_000),
         # This client retries by itself, so that it can tell what is safe to repeat.
         ("grpc.enable_retries", 0),

@@ -180,7 +180,8 @@ async def test_a_deadline_is_set_kept_and_never_repeated() -> None:
         with pytest.raises(errors.DeadlineExceededError):
             await etapa.credits.get_balance("u", timeout_s=1)
     assert servicer.calls == 2
-    assert remaining[0] > 1 >= remaining[1]
+    # On the wire a deadline is rounded up, by about a hundredth.
+    assert remaining[0] > 1.1 > remaining[1]
 
 
 async def test_an_absent_server_is_named_at_once_with_what_to_do() -> None:
