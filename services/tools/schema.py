@@ -23,6 +23,7 @@ from services.tools.tool import AnyTool, Inputs, InputsT, Narrowing, Tool
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SHOWN_CHARS = 60
+MAX_INPUT_CHARS = 64 * 1024
 # The three shapes of msgspec's ValidationError text (msgspec 0.22, read 2026-11-24).
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
@@ -35,11 +36,13 @@ def parse_inputs(tool: Tool[InputsT], input_json: str) -> InputsT:
     Raises `BadJsonError`, `UnknownParameterError`, `BadParameterError` or `OutOfRangeError`.
     """
     text = input_json.strip() or "{}"
+    if len(text) > MAX_INPUT_CHARS:
+        raise BadJsonError(f"it has more than {MAX_INPUT_CHARS} characters")
     try:
         inputs = msgspec.json.decode(text.encode(), type=tool.inputs)
     except msgspec.ValidationError as err:
         raise _explain(tool, str(err), text) from err
-    except (msgspec.DecodeError, UnicodeEncodeError) as err:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as err:
         raise BadJsonError(str(err)) from err
     check_narrowings(tool, inputs)
     return inputs
@@ -125,7 +128,10 @@ def _explain(tool: AnyTool, message: str, text: str) -> Exception:
 
 
 def _given(text: str, name: str) -> str:
-    raw = msgspec.json.decode(text.encode(), type=dict[str, msgspec.Raw])[name]
+    try:
+        raw = msgspec.json.decode(text.encode(), type=dict[str, msgspec.Raw])[name]
+    except (msgspec.DecodeError, RecursionError):
+        return "something else"  # what follows the wrong value is no JSON
     shown = bytes(raw).decode()
     return shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "…"
 

@@ -55,6 +55,7 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
 
     def __init__(self, registry: Registry, intake: Intake) -> None:
         self._registry = registry
+        self._infos = {tool.name: tool_to_proto(tool) for tool in registry}
         self._intake = intake
 
     async def ListTools(
@@ -64,10 +65,10 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
         if not 0 <= request.page_size <= MAX_PAGE:
             raise BadPageError(f"page_size must be 0 to {MAX_PAGE}", "page_size")
         size = request.page_size or DEFAULT_PAGE
-        rest = [tool for tool in self._registry if tool.name > request.page_token]
+        rest = [info for name, info in self._infos.items() if name > request.page_token]
         page = rest[:size]
         return tools_pb2.ListToolsResponse(
-            tools=[tool_to_proto(tool) for tool in page],
+            tools=page,
             next_page_token=page[-1].name if len(rest) > size else "",
         )
 
@@ -76,7 +77,7 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
     ) -> tools_pb2.DescribeToolResponse:
         """Describe one tool with the JSON Schema of its inputs."""
         tool = self._registry.get(request.tool)
-        return tools_pb2.DescribeToolResponse(tool=tool_to_proto(tool))
+        return tools_pb2.DescribeToolResponse(tool=self._infos[tool.name])
 
     async def RunTool(
         self, request_iterator: AsyncIterator[tools_pb2.RunToolRequest], context: Context

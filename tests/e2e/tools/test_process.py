@@ -22,6 +22,7 @@ from services.runtime.blobs import BlobStore
 from tests.support.servicer_recorder import QueueRecorder, TrailRecorder, recorder_server
 from tests.support.sockets import free_port
 from tests.support.tool_media import image_bytes, two_halves
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -111,6 +112,34 @@ async def test_upload_under_way_is_brought_to_its_end_on_sigterm(tmp_path: Path)
         assert answer.job.status == job_pb2.JOB_STATUS_QUEUED
         async with asyncio.timeout(20):
             assert await service.process.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_media_workers_end_with_a_killed_service(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        async with EtapaClient(tools=f"127.0.0.1:{service.port}") as client:
+            await client.tools.run("bg_remover", {}, {"image": image_bytes(two_halves())}, "ana")
+        workers = children(service.process.pid)
+        assert workers
+        service.process.kill()
+        await eventually(lambda: has_ended(workers[0]))
+
+
+def children(pid: int) -> list[int]:
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+async def has_ended(pid: int) -> bool:
+    status = await asyncio.to_thread(read_status, pid)
+    return not status or "\nState:\tZ" in status
+
+
+def read_status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.mark.parametrize(

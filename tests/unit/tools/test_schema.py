@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.runtime.errors import InvalidInputError
 from services.tools.catalog import upscaler, veste_ai
 from services.tools.domain import Text
 from services.tools.schema import inputs_as_json, json_schema, parse_inputs
-from services.tools.tool import Inputs, Kind, MediaInput, Tool, param, run_of
+from services.tools.tool import Inputs, Kind, MediaInput, NoInputs, Tool, param, run_of
 
 LABEL = Text("Rótulo", "Label")
 
@@ -98,6 +102,41 @@ def test_long_wrong_values_are_not_repeated_whole() -> None:
     with pytest.raises(InvalidInputError) as caught:
         parse_inputs(upscaler.TOOL, f'{{"category": "{"x" * 10_000}"}}')
     assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"category":' + "[" * 60_000,
+        '{"x":' + "[" * 60_000,
+        "[" * 70_000,
+        '{"resolution": "x", and more',
+    ],
+)
+def test_deep_or_long_json_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        parse_inputs(upscaler.TOOL, text)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+_NAMES = st.sampled_from(["category", "denoise", "detail", "resolution"]) | st.text()
+
+
+@given(st.dictionaries(_NAMES, _JSON | st.sampled_from(["comida", "logo", 0.5, 2048])) | _JSON)
+def test_any_json_is_planned_or_refused(value: object) -> None:
+    with suppress(InvalidInputError):
+        inputs = parse_inputs(upscaler.TOOL, json.dumps(value))
+        assert upscaler.TOOL.plan(inputs).variant
+
+
+@given(st.text())
+def test_any_text_is_accepted_or_refused(text: str) -> None:
+    with suppress(InvalidInputError):
+        assert parse_inputs(veste_ai.TOOL, text) == NoInputs()
 
 
 def test_schema_tells_ranges_defaults_and_options() -> None:
