@@ -40,7 +40,8 @@ class MediaGatherer:
         """
         given = {source.name: source for source in sources}
         wanted = {media.name: media for media in tool.media if media.name in given}
-        uploads = {name: media for name, media in wanted.items() if not given[name].url}
+        urls = {name: given[name].url or "" for name in wanted if given[name].url}
+        uploads = {name: media for name, media in wanted.items() if name not in urls}
         prepared: dict[str, PreparedMedia] = {}
 
         async def keep(name: str, spooled: Spooled) -> None:
@@ -49,11 +50,11 @@ class MediaGatherer:
 
         async def fetch(name: str) -> None:
             spool = Spool(folder / name, wanted[name])
-            await keep(name, await self._fetcher.fetch(given[name].url, wanted[name], spool))
+            await keep(name, await self._fetcher.fetch(urls[name], wanted[name], spool))
 
         try:
             async with asyncio.TaskGroup() as group:
-                for name in wanted.keys() - uploads.keys():
+                for name in urls:
                     group.create_task(fetch(name))
                 async with aclosing(receive_uploads(uploads, chunks, folder)) as received:
                     async for name, spooled in received:

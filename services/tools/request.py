@@ -14,11 +14,14 @@ MAX_ID_CHARS = 128
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one media input comes from: fetched where `url` is set, else uploaded."""
+    """Where one media input comes from: uploaded under `file_name`, or fetched from `url`.
+
+    A right source has one of the two.
+    """
 
     name: str
-    file_name: str = ""
-    url: str = ""
+    file_name: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,9 @@ def check_request(tool: AnyTool, request: RunRequest) -> None:
     for name in given:
         if name not in known or given.count(name) > 1:
             raise UnknownMediaError(tool.name, name, known)
+    for source in request.sources:
+        if not source.url and source.file_name is None:
+            raise BadHeaderError("give upload_file_name or url for each media", source.name)
     for media in tool.media:
         if media.required and media.name not in given:
             raise MediaMissingError(tool.name, media.name, media.kind)
@@ -64,7 +70,7 @@ def display_name(source: Source) -> str:
     >>> display_name(Source("image", url="https://example.com/fotos/gato.png?size=2"))
     'gato.png'
     """
-    path = source.file_name or source.url.split("?")[0].split("#")[0]
+    path = source.file_name or (source.url or "").split("?")[0].split("#")[0]
     last = re.split(r"[/\\]", path.strip())[-1]
     printable = "".join(letter for letter in last if letter.isprintable()).strip()
     return printable[-MAX_NAME_CHARS:] or source.name

@@ -31,10 +31,15 @@ def request_from_header(header: tools_pb2.RunHeader, tool: str, input_json: str)
         user_id=header.user_id,
         tool=tool,
         input_json=input_json,
-        sources=tuple(
-            Source(media.name, media.upload_file_name, media.url) for media in header.media
-        ),
+        sources=tuple(_source_from_proto(media) for media in header.media),
     )
+
+
+def _source_from_proto(media: tools_pb2.MediaSource) -> Source:
+    if media.WhichOneof("source") == "url":
+        return Source(media.name, url=media.url)
+    uploaded = media.HasField("upload_file_name")
+    return Source(media.name, file_name=media.upload_file_name if uploaded else None)
 
 
 def upscaler_input_json(header: tools_pb2.UpscalerHeader) -> str:

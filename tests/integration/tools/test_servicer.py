@@ -327,6 +327,20 @@ async def test_stalled_upload_fails_within_the_tools_limit(
         assert answer.job.error_class == "upload_timeout"
 
 
+@pytest.mark.parametrize(
+    "source", [tools_pb2.MediaSource(name="image"), tools_pb2.MediaSource(name="image", url="")]
+)
+async def test_media_from_nowhere_leaves_no_job(
+    house: House, source: tools_pb2.MediaSource
+) -> None:
+    run = tools_pb2.RunHeader(user_id="ana", media=[source])
+    head = tools_pb2.RunToolHeader(run=run, tool="bg_remover")
+    async with house.stub() as stub:
+        with pytest.raises(grpc.aio.AioRpcError, match="give upload_file_name or url"):
+            await stub.RunTool(iter([tools_pb2.RunToolRequest(header=head)]), timeout=20)
+    assert house.queue.created == []
+
+
 async def test_queues_refusal_reaches_the_caller(house: House) -> None:
     class TooManyActive(QuotaError):  # noqa: N818
         reason = "TOO_MANY_ACTIVE_JOBS"
