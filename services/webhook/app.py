@@ -20,6 +20,7 @@ from services.webhook.domain import (
     join_headers,
 )
 from services.webhook.inbox import Inbox
+from services.webhook.reply import reply_to
 
 log = get_log(__name__)
 
@@ -55,7 +56,7 @@ class CallbackEdge:
             status = await self._receive(request, span)
         finally:
             _end(span, status)
-        return _ANSWERS[status]()
+        return reply_to(request, status)
 
     async def _receive(self, request: web.Request, span: LightSpan) -> int:
         content = request.content
@@ -123,34 +124,3 @@ def _end(span: LightSpan, status: int) -> None:
         if status >= 500:
             span.fail(str(status))
     span.end()
-
-
-def _ok() -> web.Response:
-    return web.Response(text="ok")
-
-
-def _bad_request() -> web.Response:
-    return _closing(400, "the request's body broke off or is not framed as HTTP wants it")
-
-
-def _too_slow() -> web.Response:
-    return _closing(408, "the request's body did not arrive in time")
-
-
-def _too_large() -> web.Response:
-    return _closing(413, "the request's body is larger than this gateway accepts")
-
-
-def _away() -> web.Response:
-    response = _closing(503, "nothing can be stored at the moment; send it again soon")
-    response.headers["Retry-After"] = "5"
-    return response
-
-
-def _closing(status: int, text: str) -> web.Response:
-    response = web.Response(status=status, text=text)
-    response.force_close()
-    return response
-
-
-_ANSWERS = {200: _ok, 400: _bad_request, 408: _too_slow, 413: _too_large, 503: _away}

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 # Of a body above the size limit this much is kept, as evidence.
 KEPT_OF_OVERSIZED_BYTES = 64 * 1024
@@ -20,9 +21,11 @@ class Peer(StrEnum):
     QUEUE = "queue"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One callback as it arrived. `body` is its beginning only where `is_too_large`."""
+class Delivery(NamedTuple):
+    """One callback as it arrived. `body` is its beginning only where `is_too_large`.
+
+    A tuple in the order of the inbox's columns, so that a batch becomes columns in one `zip`.
+    """
 
     delivery_id: uuid.UUID
     token_hash: bytes

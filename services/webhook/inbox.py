@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,13 +35,13 @@ class Inbox:
         self._held: PoolConnectionProxy[asyncpg.Record] | None = None
         self._batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
 
-    async def keep(self, delivery: Delivery) -> None:
+    def keep(self, delivery: Delivery) -> Awaitable[None]:
         """Return once the delivery is committed.
 
         Raises `UnavailableError` where that can't be said, within twice the time-out (a batch
         under way, then its own); it may still have been kept, and the sender repeats it.
         """
-        await self._batcher.submit(delivery)
+        return self._batcher.submit(delivery)
 
     async def close(self) -> None:
         """Finish what is under way and give the connection back."""

@@ -20,23 +20,7 @@ async def insert_deliveries(
     conn: Connection, deliveries: Sequence[Delivery], timeout_s: float
 ) -> None:
     """Keep deliveries durably, all or none, in one statement. Idempotent."""
-    columns = zip(
-        *[
-            (
-                one.delivery_id,
-                one.token_hash,
-                one.target,
-                one.headers,
-                one.body,
-                one.body_bytes,
-                one.is_too_large,
-                one.received_at,
-                one.traceparent,
-            )
-            for one in deliveries
-        ],
-        strict=True,
-    )
+    columns = zip(*deliveries, strict=True)
     await conn.execute(_SQL["insert_deliveries"], *columns, timeout=timeout_s)
 
 

@@ -242,3 +242,22 @@ async def test_health_tells_what_waits_for_whom(lone: Lone) -> None:
         }
 
     await eventually(is_ready)
+
+
+async def test_a_sender_that_wants_its_connection_closed_gets_it_closed(lone: Lone) -> None:
+    for head in (f"POST {TARGET} HTTP/1.1\r\nConnection: close", f"POST {TARGET} HTTP/1.0"):
+        async with connected(lone.port) as (reader, writer):
+            writer.write(f"{head}\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+            reply = await read_reply(reader)
+            assert (reply.status, reply.body) == (200, b"ok")
+            assert await reader.read() == b""
+
+
+async def test_pipelined_callbacks_are_answered_in_turn(lone: Lone) -> None:
+    async with connected(lone.port) as (reader, writer):
+        writer.write(b"".join(http_request(TARGET, bytes([65 + n])) for n in range(10)))
+        replies = [await read_reply(reader) for _ in range(10)]
+
+    assert {reply.status for reply in replies} == {200}
+    assert {"date", "content-type", "content-length"} <= replies[0].headers.keys()
+    assert b"".join(row["body"] for row in await inbox_rows(lone.dsn)) == b"ABCDEFGHIJ"

@@ -95,6 +95,7 @@ async def test_no_token_is_in_any_log_line(
         await exchange(process.port, broken.encode())
     await exchange(process.port, http_request(TARGET, method="PUT"))
     await peers.wait_for(callbacks=2, deliveries=2)
+    await inbox_is_empty(dsn)
     assert await process.stop() == 0
 
     text = "".join(process.lines)
