@@ -17,12 +17,13 @@ from services.observability.keeper import Keeper
 from services.observability.servicer_intake import IntakeServicer
 from services.observability.servicer_trail import TrailServicer
 from services.observability.settings import Settings
+from services.observability.store import SESSION
 from services.runtime.blobs import BlobStore
 from services.runtime.db import open_pool
 from services.runtime.grpc_server import GrpcServer
 from services.runtime.main import serve
 
-NAME = "etapa.observability.v1"
+NAME, PACKAGE = "observability", "etapa.observability.v1"
 
 
 async def main(
@@ -33,15 +34,15 @@ async def main(
     blobs, server = BlobStore(settings.blobs), GrpcServer(settings.listen)
     # Without a first connection, so that the service starts while the database is away.
     pool = await open_pool(
-        settings.database_url, "observability", min_size=0, max_size=settings.pool_size
+        settings.database_url, NAME, min_size=0, max_size=settings.pool_size, settings=SESSION
     )
     feeds = Feeds(pool, settings)
     keeper = Keeper(pool, settings, now, lambda: server.set_serving(True))
     intake, deliveries = Intake(pool, blobs, feeds.told), DeliveryIntake(pool, blobs, now)
     intake_servicer = IntakeServicer(pool, keeper, intake, deliveries, now)
     trail_servicer = TrailServicer(pool, blobs, keeper, feeds, settings.heartbeat_s)
-    server.add(add_IntakeServiceServicer_to_server, intake_servicer, f"{NAME}.IntakeService")
-    server.add(add_TrailServiceServicer_to_server, trail_servicer, f"{NAME}.TrailService")
+    server.add(add_IntakeServiceServicer_to_server, intake_servicer, f"{PACKAGE}.IntakeService")
+    server.add(add_TrailServiceServicer_to_server, trail_servicer, f"{PACKAGE}.TrailService")
     port = await server.start()
     if started is not None:
         started(port)
@@ -56,4 +57,4 @@ async def main(
 
 
 if __name__ == "__main__":
-    serve("observability", main, os.environ)
+    serve(NAME, main, os.environ)

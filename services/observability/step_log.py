@@ -11,7 +11,8 @@ from services.observability.fold import Folded, Projection
 from services.runtime.log import get_log
 
 _log = get_log(__name__)
-# Names that a line has of its own; a step's detail of that name gets the prefix.
+# Names that a line has of its own; a step's detail of that name gets a prefix. (`attempt` means the
+# same in both.)
 _OWN = frozenset(
     {
         "action",
@@ -27,7 +28,6 @@ _OWN = frozenset(
         "step",
         "timestamp",
         "trace_id",
-        "attempt",
         "exc_info",
         "stack_info",
     }
@@ -42,17 +42,17 @@ def log_steps(folded: Folded) -> None:
 
 
 def _log_step(job: Projection, event: Event, change: StepChange) -> None:
-    _log.info(
-        f"[{job.view or 'jobs'}] Job {job.job_id}: {change.step}",
-        action="step_recorded",
-        job_id=str(job.job_id),
-        seq=event.seq,
-        step=change.step.value,
-        status=change.status.value,
-        attempt=event.attempt,
-        trace_id=(event.trace_id or job.trace_id or b"").hex(),
-        **_fields_of(change.details_json),
-    )
+    own = {
+        "action": "step_recorded",
+        "job_id": str(job.job_id),
+        "seq": event.seq,
+        "step": change.step.value,
+        "status": change.status.value,
+        "attempt": event.attempt,
+        "trace_id": (event.trace_id or job.trace_id or b"").hex(),
+    }
+    message = f"[{job.view or 'jobs'}] Job {job.job_id}: {change.step}"
+    _log.info(message, **{**_fields_of(change.details_json), **own})
 
 
 def _fields_of(details_json: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Runs no query of a service; each service's `store.py` does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -44,11 +44,18 @@ _MIGRATION_LOCK = 0x65746170
 
 
 async def open_pool(
-    dsn: str, service: str, *, min_size: int = 1, max_size: int = 8, command_timeout_s: float = 30
+    dsn: str,
+    service: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 8,
+    command_timeout_s: float = 30,
+    settings: Mapping[str, str] | None = None,
 ) -> Pool:
     """Open a pool whose connections commit durably and carry the service's name.
 
-    Raises one of `AWAY_ERRORS` where the server can't be reached.
+    `settings` are further session settings of Postgres. Raises one of `AWAY_ERRORS` where the
+    server can't be reached.
     """
     return await asyncpg.create_pool(
         dsn,
@@ -60,6 +67,7 @@ async def open_pool(
             "application_name": f"etapa-{service}",
             "synchronous_commit": "on",
             "timezone": "UTC",
+            **(settings or {}),
         },
     )
 

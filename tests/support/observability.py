@@ -90,7 +90,8 @@ async def running_observability(
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(main(env, stop, started.set_result))
     try:
-        await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        waited: list[asyncio.Future[Any]] = [task, started]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=20)
         if task.done():
             await task
         async with connect(started.result()) as service:

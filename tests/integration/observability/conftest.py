@@ -14,6 +14,7 @@ from services.observability.delivery import DeliveryIntake
 from services.observability.fold import Folded
 from services.observability.intake import Intake
 from services.observability.partition import ensure_partitions
+from services.observability.store import SESSION
 from services.observability.wire_intake import batch_from, deliveries_from
 from services.runtime.blobs import BlobStore
 from services.runtime.db import Pool, open_pool
@@ -53,7 +54,7 @@ class Desk:
 @pytest.fixture
 async def pool(make_database: MakeDatabase) -> AsyncIterator[Pool]:
     dsn = await make_database(["observability"])
-    pool = await open_pool(dsn, "test", max_size=4)
+    pool = await open_pool(dsn, "test", max_size=4, settings=SESSION)
     await ensure_partitions(pool, datetime.now(UTC), 7)
     yield pool
     await pool.close()

@@ -1,0 +1,95 @@
+"""Fills observability's schema with many jobs over many partitions, by SQL, and analyses it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from services.observability.partition import ensure_partitions
+from services.observability.store.read import lowest_id
+from services.runtime.db import Pool, open_pool
+
+FIRST = datetime(2026, 1, 5, tzinfo=UTC)
+_JOB_ID = """
+CREATE FUNCTION pg_temp.job_id(n bigint, jobs bigint, span_ms bigint, first_ms bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT (lpad(to_hex(first_ms + n * span_ms / jobs), 12, '0') || '7000' || '8'
+        || lpad(to_hex(n), 15, '0'))::uuid
+$$
+"""
+_JOBS = """
+INSERT INTO observability.jobs (job_id, revision, through_seq, max_seq, tool, variant, user_id,
+    caller, request_id, retry_of, cost, input_json, trace_id, status, phase, current_step,
+    failed_at_step, error_class, error_message, created_at, started_at, completed_at, attempt,
+    account, task_id, step_count, note_count, payload_count)
+SELECT pg_temp.job_id(n, $1, $2, $3), 1, 10, 10,
+    (ARRAY['upscaler', 'pose_changer', 'veste_ai', 'video_upscaler'])[1 + n % 4], '',
+    'user-' || n % ($1 / 40), '', 'request-' || n, '', 60, '{"resolution":2048}',
+    decode(md5(n::text), 'hex'), status,
+    CASE status WHEN 'queued' THEN 'waiting' WHEN 'running' THEN 'busy' ELSE status END,
+    status, CASE WHEN status = 'failed' THEN 'running' END,
+    CASE WHEN status = 'failed' THEN (ARRAY['gpu_oom', 'infra', 'timeout'])[1 + n % 3] END,
+    CASE WHEN status = 'failed' THEN 'CUDA out of memory' END,
+    at, at, CASE WHEN status IN ('completed', 'failed', 'cancelled') THEN at END, 1, 'main',
+    'task-' || n, 8, 0, 2
+FROM (
+    SELECT n, to_timestamp(($3 + n * $2 / $1) / 1000.0) AS at,
+        CASE WHEN n > $1 - 20 THEN 'running' WHEN n > $1 - 200 THEN 'queued'
+            WHEN n % 10 = 0 THEN 'failed' WHEN n % 500 = 1 THEN 'cancelled'
+            ELSE 'completed' END AS status
+    FROM generate_series(1, $1::bigint) AS n
+) AS made
+"""
+_EVENTS = """
+INSERT INTO observability.events
+    (job_id, seq, attempt, occurred_at, kind, step, details, trace_id, body)
+SELECT pg_temp.job_id(n, $1, $2, $3), seq, 1, to_timestamp(($3 + n * $2 / $1) / 1000.0),
+    CASE WHEN seq <= 8 THEN 'step' ELSE 'payload' END, CASE WHEN seq <= 8 THEN 'running' END,
+    CASE WHEN seq <= 8 THEN '{"taskId":"1"}'::jsonb END, decode(md5(n::text), 'hex'),
+    CASE WHEN seq <= 8 THEN '\\x08071004'::bytea ELSE '\\x0a00'::bytea END
+FROM generate_series(1, $1::bigint) AS n, generate_series(1, 10) AS seq
+"""
+_PAYLOADS = """
+INSERT INTO observability.payloads
+    (job_id, payload_id, seq, encoding, body, raw_api_response, raw_webhook_payload)
+SELECT pg_temp.job_id(n, $1, $2, $3), pg_temp.job_id(n * 2 + seq, $1, $2, $3), seq, 'plain',
+    convert_to(repeat('x', 300), 'utf8'),
+    CASE WHEN seq = 9 THEN '{"status":"SUCCESS"}'::jsonb END,
+    CASE WHEN seq = 10 THEN '{"event":"TASK_END"}'::jsonb END
+FROM generate_series(1, $1::bigint) AS n, generate_series(9, 10) AS seq
+"""
+_KEYS = """
+INSERT INTO observability.keys (key, job_id, kind)
+SELECT substr(sha256(convert_to(kind || n, 'utf8')), 1, 16), pg_temp.job_id(n, $1, $2, $3), kind
+FROM generate_series(1, $1::bigint) AS n,
+    unnest(ARRAY['task_id', 'trace_id', 'request_id', 'delivery_id', 'output_url']) AS kind
+"""
+
+
+async def fill(dsn: str, jobs: int, weeks: int) -> None:
+    """Make `jobs` jobs with ten events and two payloads each, spread over `weeks` partitions."""
+    pool = await open_pool(dsn, "fill", command_timeout_s=900)
+    for week in range(0, weeks + 1, 2):
+        await ensure_partitions(pool, FIRST + timedelta(weeks=week), 7)
+    span_ms = weeks * 7 * 86_400_000
+    first_ms = lowest_id(FIRST).int >> 80
+    async with pool.acquire() as conn:
+        await conn.execute(_JOB_ID)
+        for statement in (_JOBS, _EVENTS, _PAYLOADS, _KEYS):
+            await conn.execute(statement, jobs, span_ms, first_ms)
+    await _analyse(pool)
+    await pool.close()
+
+
+async def _analyse(pool: Pool) -> None:
+    async with pool.acquire() as conn:
+        for table in ("jobs", "events", "payloads", "keys", "deliveries"):
+            await conn.execute(f"ANALYZE observability.{table}")
+
+
+async def some_job(conn: asyncpg.Connection[asyncpg.Record], status: str) -> str:
+    """Return the id of a job of that status."""
+    return str(
+        await conn.fetchval("SELECT job_id FROM observability.jobs WHERE status = $1", status)
+    )
