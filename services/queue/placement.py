@@ -15,6 +15,7 @@ from services.queue.command import Payload
 from services.queue.domain import MediaFile, Node
 from services.queue.recorder import Recorder
 from services.queue.store import Work
+from services.runninghub.exchange import Transport
 from services.runninghub.provider import Provider
 from services.runninghub.request import Account, Media, NodeValue
 from services.runninghub.verdicts import Stage, Verdict, classify, evidence_of
@@ -131,6 +132,9 @@ class Placement:
             )
             if call.reply is not None and call.reply.is_ok:
                 break
+            if call.transport is Transport.NEVER_SENT:
+                # The site itself is away: the account rests, the job keeps its place.
+                raise UploadRefusedError(classify(evidence_of(Stage.START, None, call.transport)))
             verdict = classify(evidence_of(Stage.UPLOAD, call.reply, call.transport))
             auto = verdict.failure.auto
             if tries >= auto.max_retries or verdict.failure.name != "upload_failed":

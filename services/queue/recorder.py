@@ -137,9 +137,12 @@ def answer_sha256(exchange: Exchange) -> bytes:
 
 
 def _headers(headers: Headers, secrets: Sequence[str]) -> list[list[str]]:
-    return [
-        [name, redact_text(f"{name}: {value}", secrets)[len(name) + 2 :]] for name, value in headers
-    ]
+    masked = []
+    for name, value in headers:
+        # aiohttp's names are a subclass of str, which no encoder knows.
+        line = redact_text(f"{name}: {value}", secrets)
+        masked.append([line[: len(name)], line[len(name) + 2 :]])
+    return masked
 
 
 def _content_type(headers: Sequence[Sequence[str]]) -> str:

@@ -46,7 +46,7 @@ class Settings:
         settings = cls(
             listen=read.address("ETAPA_QUEUE_LISTEN", "127.0.0.1:50051"),
             database_url=read.required("ETAPA_DATABASE_URL", "where the queue keeps its tables"),
-            observability_address=read.text("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
+            observability_address=read.target("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
             accounts=read.text("ETAPA_QUEUE_ACCOUNTS"),
             public_url=public_url.rstrip("/"),
             media_url=read.text("ETAPA_QUEUE_MEDIA_URL", public_url or "http://127.0.0.1:8081"),

@@ -1,0 +1,137 @@
+"""A queue with its loops running, against a real Postgres and the emulator over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from services.queue.callbacks import Callbacks
+from services.queue.dispatcher import Dispatcher
+from services.queue.domain import Change, JobState, MediaFile, Node, Submission
+from services.queue.finisher import Finisher
+from services.queue.lease import LeaseKeeper
+from services.queue.placement import Placement
+from services.queue.policy import Policy
+from services.queue.reconciler import Reconciler
+from services.queue.recorder import Recorder
+from services.queue.starter import Starter
+from services.queue.sweeper import Sweeper
+from services.queue.transitions import Transitions
+from services.runninghub.client import Limits, RunningHubClient
+from services.runtime.blobs import BlobStore
+from tests.support.queue_world import QueueWorld
+from tests.support.tool_media import image_bytes, two_halves
+
+UPSCALER = "2037188547966406658"
+
+
+@dataclass
+class QueueProcess:
+    """The loops of one queue process around a world, and what tests wait for."""
+
+    world: QueueWorld
+    blobs: BlobStore
+    changed: asyncio.Event
+    photo: MediaFile
+
+    async def run(self, user_id: str = "ana", webapp_id: str = UPSCALER) -> UUID:
+        """Enqueue an upscaler job on a real photo."""
+        job_id = await self.world.create(user_id)
+        nodes = (Node("1", "image", media_file="image"), Node("548", "value", text="512"))
+        await self.world.intake.submit(job_id, Submission(webapp_id, nodes, (self.photo,)))
+        return job_id
+
+    async def until(self, job_id: UUID, status: str = "final", timeout_s: float = 30) -> JobState:
+        """Wait for a status of the job; "final" for any final one."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                self.changed.clear()
+                job = await self.world.job(job_id)
+                if job.status == status or (status == "final" and job.status.is_final):
+                    return job
+                await self.changed.wait()
+
+    async def until_note(self, job_id: UUID, code: str, timeout_s: float = 30) -> None:
+        """Wait for a note in the job's history."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                self.changed.clear()
+                if code in await self.world.notes(job_id):
+                    return
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def running_queue(
+    world: QueueWorld, folder: Path, *, public_url: str = "", limits: Limits | None = None
+) -> AsyncIterator[QueueProcess]:
+    """Run dispatcher, reconciler, finisher and sweeper until the block ends."""
+    world.transitions = transitions = _on_wall_clock(world)
+    blobs = BlobStore(str(folder / "blobs"))
+    recorder, leases = Recorder(blobs), LeaseKeeper(transitions)
+    changed = asyncio.Event()
+
+    def on_changes(_changes: Sequence[Change]) -> None:
+        changed.set()
+
+    transitions.listen(on_changes)
+    stop = asyncio.Event()
+    async with RunningHubClient(limits) as provider:
+        placement = Placement(
+            world.pool,
+            provider,
+            blobs,
+            recorder,
+            transitions.clock,
+            public_url=public_url,
+            media_key=b"key",
+            time_scale=world.policy.time_scale,
+        )
+        starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
+        loops = [
+            Dispatcher(transitions, starter, global_limit=0, poll_s=0.05).run(stop),
+            Reconciler(transitions, provider, recorder, poll_s=0.05).run(stop),
+            Finisher(
+                transitions,
+                provider,
+                blobs,
+                recorder,
+                leases,
+                media_url="http://media.test",
+                media_key=b"key",
+                poll_s=0.05,
+            ).run(stop),
+        ]
+        forever = [leases.run(), Sweeper(transitions, Callbacks(transitions), every_s=0.1).run()]
+        tasks = [asyncio.create_task(loop) for loop in (*loops, *forever)]
+        try:
+            yield QueueProcess(world, blobs, changed, await _photo(blobs))
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks[: len(loops)])
+            for task in tasks[len(loops) :]:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await transitions.drain()
+
+
+def _on_wall_clock(world: QueueWorld) -> Transitions:
+    transitions = Transitions(world.pool, world.policy, lambda: datetime.now(UTC))
+    world.intake = type(world.intake)(transitions, world.active_limit, world.global_limit)
+    return transitions
+
+
+async def _photo(blobs: BlobStore) -> MediaFile:
+    data = image_bytes(two_halves(64, 48))
+    blob = await blobs.put(data)
+    return MediaFile("image", blob.sha256, blob.bytes, "image/jpeg", "photo.jpg", 64, 48)
+
+
+FAST = Policy(
+    time_scale=0.05, poll_slow_s=4, poll_fast_s=2, callbacks_expected=False, propagation_s=20
+)
