@@ -108,8 +108,10 @@ def is_database_gone(error: BaseException) -> bool:
         return "clos" in str(error)
     if isinstance(error, OSError):
         # A full disk or a missing file is an OSError too, and is nobody's lost connection.
+        # (A Unix socket whose server has ended is missing too, but without a file's name.)
         lost = isinstance(error, ConnectionError | socket.gaierror)
-        return lost or error.errno in _UNREACHABLE
+        no_socket = isinstance(error, FileNotFoundError) and error.filename is None
+        return lost or no_socket or error.errno in _UNREACHABLE
     return isinstance(error, AWAY_ERRORS)
 
 

@@ -238,3 +238,21 @@ async def places(pool: Pool) -> set[str]:
             "UNION SELECT tableoid::regclass::text FROM observability.events"
         )
     return {row["place"] for row in rows}
+
+
+async def test_an_event_that_the_database_refuses_costs_only_itself(desk: Desk) -> None:
+    """A stand-in for what nobody thought of: a constraint that one event in the batch breaks."""
+    good, bad = queued(), queued()
+    async with desk.pool.acquire() as conn:
+        await conn.execute(
+            "ALTER TABLE observability.events ADD CONSTRAINT surprise "
+            f"CHECK (NOT (job_id = '{bad.job_id}' AND seq = 3 AND kind = 'step'))"
+        )
+    rejected = await desk.record(*good.events, *bad.events)
+    assert [(job_id, seq) for job_id, seq, _ in rejected] == [(bad.job_id, 3)]
+    assert "surprise" in rejected[0][2]
+    async with desk.pool.acquire() as conn:
+        found = [await read_job(conn, UUID(job.job_id)) for job in (good, bad)]
+    assert [each.through_seq if each else 0 for each in found] == [6, 6]
+    assert found[1] is not None
+    assert (found[1].note_count, found[1].step_count) == (1, 4)
