@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ HTTP_STATUSES: Mapping[grpc.StatusCode, int] = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+_NO_SOCKET = (errno.ENOENT, os.strerror(errno.ENOENT))
 _UNREACHABLE = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ETIMEDOUT}
 )
@@ -110,7 +112,7 @@ def is_database_gone(error: BaseException) -> bool:
         # A full disk or a missing file is an OSError too, and is nobody's lost connection.
         # (A Unix socket whose server has ended is missing too, but without a file's name.)
         lost = isinstance(error, ConnectionError | socket.gaierror)
-        no_socket = isinstance(error, FileNotFoundError) and error.filename is None
+        no_socket = error.args == _NO_SOCKET and error.filename is None
         return lost or no_socket or error.errno in _UNREACHABLE
     return isinstance(error, AWAY_ERRORS)
 

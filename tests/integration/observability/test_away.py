@@ -65,6 +65,6 @@ async def test_a_database_that_goes_in_mid_run_loses_nothing_and_needs_no_restar
         await until_ready(service)
         await service.record(job.events)
         async with asyncio.timeout(20):
-            async for message in watch:
+            while (message := await watch.read()) is not aio.EOF:
                 seen += [message.event.seq] if message.HasField("event") else []
         assert seen == list(range(1, len(job.events) + 1))
