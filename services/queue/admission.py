@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -101,6 +101,10 @@ def submit(
         for m in submission.media
     ]
     draft.note("MEDIA_STORED", "the media is in our storage", {"media": media})
+    for adjusted in submission.adjustments:
+        sent = f"sent as {adjusted.sent}" if adjusted.sent else "not sent"
+        text = f"{adjusted.field} {adjusted.given} is {sent}: {adjusted.why}"
+        draft.note("PARAMETER_ADJUSTED", text, asdict(adjusted))
     insert = {"tool": job.tool, "variant": job.variant, "inputs": inputs}
     draft.step(Step.INSERT, JobStatus.PENDING, insert)
     charge = split_charge(job.cost, balances)

@@ -296,6 +296,16 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A parameter that was accepted and is not sent as given; `sent` is "" if not at all."""
+
+    field: str
+    given: str
+    sent: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """All that the provider is asked for."""
 
@@ -303,6 +313,7 @@ class Submission:
     nodes: Sequence[Node]
     media: Sequence[MediaFile]
     instance_type: str = "default"
+    adjustments: Sequence[Adjustment] = ()
 
 
 @dataclass(slots=True)

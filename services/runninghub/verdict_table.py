@@ -113,6 +113,7 @@ _ROWS: Final = (
     FailureClass("bad_media", _USER, _CHANGED, Stage.MEDIA),
     FailureClass("media_unreachable", _USER, _CHANGED, Stage.MEDIA),
     FailureClass("upload_timeout", _USER, _AS_IS, Stage.MEDIA),
+    FailureClass("upload_truncated", _USER, _AS_IS, Stage.MEDIA),
     FailureClass("no_credits", _USER, _CHANGED, Stage.CREDITS),
     FailureClass("cancelled", _USER, _AS_IS, Stage.QUEUE),
     # --- Etapa itself

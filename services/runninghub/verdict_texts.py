@@ -264,6 +264,13 @@ TEXTS: Final[dict[str, tuple[UserText, UserText]]] = {
         ),
         UserText("The file did not arrive in time.", "Check the connection and send it again."),
     ),
+    "upload_truncated": (
+        UserText(
+            "O envio do arquivo foi interrompido antes do fim.",
+            "Verifique a conexão e envie de novo.",
+        ),
+        UserText("The file's upload broke off.", "Check the connection and send it again."),
+    ),
     "no_credits": (
         UserText("Créditos insuficientes.", "Adicione créditos e tente de novo."),
         UserText("Not enough credits.", "Add credits and try again."),

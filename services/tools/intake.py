@@ -137,16 +137,6 @@ class Intake:
             input_json=inputs_as_json(checked.inputs),
             file_names={source.name: display_name(source) for source in request.sources},
         )
-        for adjustment in checked.plan.adjustments:
-            log.info(
-                "parameter_adjusted",
-                job_id=created.job.job_id,
-                tool=checked.tool.name,
-                parameter=adjustment.field,
-                given=adjustment.given,
-                sent=adjustment.sent,
-                why=adjustment.why.en,
-            )
         return created.job.job_id
 
     async def _gather(

@@ -68,6 +68,10 @@ def submission_to_proto(plan: RunPlan, media: list[PreparedMedia]) -> queue_pb2.
         nodes=[_node_to_proto(node) for node in plan.nodes],
         media=[_prepared_to_proto(prepared) for prepared in media],
         instance_type=plan.instance_type,
+        adjustments=[
+            queue_pb2.Adjustment(field=a.field, given=a.given, sent=a.sent, why=a.why.en)
+            for a in plan.adjustments
+        ],
     )
 
 

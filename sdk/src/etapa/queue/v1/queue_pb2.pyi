@@ -148,6 +148,7 @@ class Submission(google.protobuf.message.Message):
     NODES_FIELD_NUMBER: builtins.int
     MEDIA_FIELD_NUMBER: builtins.int
     INSTANCE_TYPE_FIELD_NUMBER: builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: builtins.int
     webapp_id: builtins.str
     """RunningHub app id, digits."""
     instance_type: builtins.str
@@ -160,6 +161,10 @@ class Submission(google.protobuf.message.Message):
     def media(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[etapa.queue.v1.job_pb2.Media]:
         """Media in the blob store that nodes refer to."""
 
+    @property
+    def adjustments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Adjustment]:
+        """Parameters that are not sent as given; each becomes a note in the history."""
+
     def __init__(
         self,
         *,
@@ -167,10 +172,41 @@ class Submission(google.protobuf.message.Message):
         nodes: collections.abc.Iterable[etapa.queue.v1.job_pb2.Node] | None = ...,
         media: collections.abc.Iterable[etapa.queue.v1.job_pb2.Media] | None = ...,
         instance_type: builtins.str = ...,
+        adjustments: collections.abc.Iterable[Global___Adjustment] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["instance_type", b"instance_type", "media", b"media", "nodes", b"nodes", "webapp_id", b"webapp_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adjustments", b"adjustments", "instance_type", b"instance_type", "media", b"media", "nodes", b"nodes", "webapp_id", b"webapp_id"]) -> None: ...
 
 Global___Submission: typing_extensions.TypeAlias = Submission
+
+@typing.final
+class Adjustment(google.protobuf.message.Message):
+    """A parameter that was accepted and is not sent as given."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: builtins.int
+    GIVEN_FIELD_NUMBER: builtins.int
+    SENT_FIELD_NUMBER: builtins.int
+    WHY_FIELD_NUMBER: builtins.int
+    field: builtins.str
+    """Name of the parameter."""
+    given: builtins.str
+    """As given."""
+    sent: builtins.str
+    """As sent; empty if it is not sent at all."""
+    why: builtins.str
+    """Why, one sentence in English."""
+    def __init__(
+        self,
+        *,
+        field: builtins.str = ...,
+        given: builtins.str = ...,
+        sent: builtins.str = ...,
+        why: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["field", b"field", "given", b"given", "sent", b"sent", "why", b"why"]) -> None: ...
+
+Global___Adjustment: typing_extensions.TypeAlias = Adjustment
 
 @typing.final
 class MediaRejection(google.protobuf.message.Message):

@@ -29,7 +29,7 @@ class _UpscalerCategory:
 class _UpscalerCategoryEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_UpscalerCategory.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     UPSCALER_CATEGORY_UNSPECIFIED: _UpscalerCategory.ValueType  # 0
-    """No category: as UPSCALER_CATEGORY_PESSOAS_PERTO."""
+    """No category: the workflow without faces, whatever the other inputs."""
     UPSCALER_CATEGORY_PESSOAS_PERTO: _UpscalerCategory.ValueType  # 1
     """People, near."""
     UPSCALER_CATEGORY_PESSOAS_LONGE: _UpscalerCategory.ValueType  # 2
@@ -49,7 +49,7 @@ class UpscalerCategory(_UpscalerCategory, metaclass=_UpscalerCategoryEnumTypeWra
     """What a photo shows; decides which workflow restores it."""
 
 UPSCALER_CATEGORY_UNSPECIFIED: UpscalerCategory.ValueType  # 0
-"""No category: as UPSCALER_CATEGORY_PESSOAS_PERTO."""
+"""No category: the workflow without faces, whatever the other inputs."""
 UPSCALER_CATEGORY_PESSOAS_PERTO: UpscalerCategory.ValueType  # 1
 """People, near."""
 UPSCALER_CATEGORY_PESSOAS_LONGE: UpscalerCategory.ValueType  # 2
@@ -246,7 +246,8 @@ class ToolInfo(google.protobuf.message.Message):
     """One sentence in English."""
     input_schema_json: builtins.str
     """JSON Schema (2020-12) of the inputs without media. Labels stand under "x-label" as
-    {"pt": …, "en": …}, also for the choices of an enum ("x-choices").
+    {"pt": …, "en": …}; the choices of an enum under "x-choices" as [{"value", "x-label"}] in the
+    order of a form; what a choice makes useless carries {"x-unused": true} in an allOf.
     """
     credits_from: builtins.int
     """Lowest price of its variants, whole credits."""
