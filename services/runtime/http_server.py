@@ -12,11 +12,26 @@ _BACKLOG = 512
 class HttpServer:
     """Serves an aiohttp application. The application's own clean-up runs in `stop()`."""
 
-    def __init__(self, listen: str, app: web.Application, *, raw_bodies: bool = False) -> None:
-        """With `raw_bodies` a compressed request body reaches the handler as it came."""
+    def __init__(
+        self,
+        listen: str,
+        app: web.Application,
+        *,
+        raw_bodies: bool = False,
+        idle_timeout_s: float = 75,
+    ) -> None:
+        """With `raw_bodies` a compressed request body reaches the handler as it came.
+
+        `idle_timeout_s` bounds the wait for a request's whole head, the first one included.
+        """
         self._listen = listen
         # No access log: paths carry tokens, and spans already tell what was served.
-        self._runner = web.AppRunner(app, access_log=None, auto_decompress=not raw_bodies)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            auto_decompress=not raw_bodies,
+            keepalive_timeout=idle_timeout_s,
+        )
         self.port = 0
 
     async def start(self) -> int:

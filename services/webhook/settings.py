@@ -24,6 +24,8 @@ class Settings:
     read_timeout_s: float = 5.0
     store_timeout_s: float = 3.0
     poll_s: float = 2.0
+    # Longer than the minute for which common proxies keep their connections.
+    idle_timeout_s: float = 75.0
     failpoint: Failpoint | None = None
 
     @classmethod
@@ -43,6 +45,7 @@ class Settings:
             read_timeout_s=env.number("ETAPA_WEBHOOK_READ_TIMEOUT_S", 5.0, low=0.1, high=60),
             store_timeout_s=env.number("ETAPA_WEBHOOK_STORE_TIMEOUT_S", 3.0, low=0.1, high=30),
             poll_s=env.number("ETAPA_WEBHOOK_POLL_S", 2.0, low=0.05, high=60),
+            idle_timeout_s=env.number("ETAPA_WEBHOOK_IDLE_TIMEOUT_S", 75.0, low=0.1, high=3600),
             failpoint=read_failpoint(env),
         )
         env.finish()

@@ -124,7 +124,9 @@ async def running_gateway(env: Mapping[str, str]) -> AsyncIterator[int]:
     pool = await open_pool(settings.database_url, "webhook", min_size=0)
     client = EtapaClient(queue=settings.queue_address, observability=settings.observability_address)
     gateway = Gateway(settings, pool, client)
-    server = HttpServer(settings.listen, gateway.app, raw_bodies=True)
+    server = HttpServer(
+        settings.listen, gateway.app, raw_bodies=True, idle_timeout_s=settings.idle_timeout_s
+    )
     work = asyncio.create_task(gateway.work())
     try:
         yield await server.start()

@@ -29,8 +29,13 @@ async def dsn(make_database: MakeDatabase) -> str:
 
 @pytest.fixture
 async def lone(dsn: str, tmp_path: Path) -> AsyncIterator[Lone]:
-    """Run a gateway without peers, with a read time-out of half a second."""
-    env = gateway_env(dsn, str(tmp_path / "blobs"), ETAPA_WEBHOOK_READ_TIMEOUT_S="0.5")
+    """Run a gateway without peers and with little patience."""
+    env = gateway_env(
+        dsn,
+        str(tmp_path / "blobs"),
+        ETAPA_WEBHOOK_READ_TIMEOUT_S="0.5",
+        ETAPA_WEBHOOK_IDLE_TIMEOUT_S="2",
+    )
     async with running_gateway(env) as port:
         yield Lone(port, dsn)
 

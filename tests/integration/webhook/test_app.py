@@ -173,6 +173,15 @@ async def test_a_body_that_trickles_is_answered_408_and_not_kept(lone: Lone) -> 
     assert not await inbox_rows(lone.dsn)
 
 
+async def test_a_head_that_trickles_ends_with_the_connection(lone: Lone) -> None:
+    async with connected(lone.port) as (reader, writer):
+        writer.write(f"POST {TARGET} HTTP/1.1\r\nHost".encode())
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+
+    assert not await inbox_rows(lone.dsn)
+
+
 async def test_a_sender_that_leaves_in_mid_body_leaves_nothing(lone: Lone) -> None:
     head = f"POST {TARGET} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
     async with connected(lone.port) as (_, writer):
