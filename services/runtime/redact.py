@@ -31,6 +31,9 @@ _PATTERNS = tuple(
     )
 )
 
+# Every pattern needs one of these; most log fields have none and are let through at once.
+_MAY_HOLD_SECRET = re.compile(r"/runninghub/|bearer|key|password|[?&]|://", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Masked:
@@ -63,7 +66,7 @@ def mask(body: bytes, secrets: Iterable[str] = ()) -> Masked:
 
 def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
     """Mask secrets in a text that goes to a log or an error message."""
-    if len(text) < 8:
+    if len(text) < 8 or (text.isascii() and not (secrets or _MAY_HOLD_SECRET.search(text))):
         return text
     return mask(text.encode("utf-8", "surrogatepass"), secrets).body.decode("utf-8", "replace")
 
