@@ -8,12 +8,23 @@ from collections.abc import Mapping
 
 import typer
 
-from services.cli import doctor, psql, up
+from services.cli import (
+    accounts,
+    credits_group,
+    doctor,
+    jobs,
+    psql,
+    queue_view,
+    run_tool,
+    tools,
+    up,
+    watch,
+)
 from services.cli.errors import CliError
 from services.cli.surroundings import Surroundings
 from services.runtime.errors import SettingsError
 
-GROUPS = (up, psql, doctor)
+GROUPS = (up, run_tool, jobs, watch, queue_view, accounts, tools, credits_group, psql, doctor)
 
 
 def build_app(env: Mapping[str, str]) -> typer.Typer:

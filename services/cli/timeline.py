@@ -1,0 +1,114 @@
+"""The timeline of a trail as lines: steps with times and durations in two tones, notes beneath."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from google.protobuf import timestamp_pb2
+from rich.text import Text
+
+from etapa.observability.v1 import trail_pb2
+from etapa_client.names import STEP_NAMES
+from etapa_client.trail import parsed
+from services.cli.language import PROVIDER_STEPS, Language, Words, step_name
+from services.cli.layout import (
+    BAD,
+    DIM,
+    GOOD,
+    OURS,
+    PROVIDERS,
+    clock,
+    columns,
+    details,
+    duration,
+    one_line,
+    seconds_between,
+)
+
+_OUR_MARK, _PROVIDER_MARK = "●", "◆"
+_ENDS = {"completed": GOOD, "failed": BAD, "cancelled": DIM}
+_LONG_CHARS = 160
+TITLE = Words("Linha do tempo", "Timeline")
+LEGEND = Words("● nós  ◆ provedor", "● ours  ◆ the provider's")
+
+
+class StepLine(NamedTuple):
+    """One step as it is printed. `seconds` is how long it lasted; None while it goes on."""
+
+    step: str
+    timestamp: timestamp_pb2.Timestamp
+    seconds: float | None
+    facts: Mapping[str, Any]
+
+
+def step_cells(line: StepLine, language: Language) -> list[Text]:
+    """Return time, mark, code, label, duration and details of a step."""
+    tone = tone_of(line.step)
+    mark = _PROVIDER_MARK if line.step in PROVIDER_STEPS else _OUR_MARK
+    lasted = "" if line.step in _ENDS else duration(line.seconds, language)
+    return [
+        Text(clock(line.timestamp, language), style=DIM),
+        Text(mark, style=tone),
+        Text(line.step.ljust(16), style=tone),
+        Text(step_name(line.step, language).ljust(23)),
+        Text(lasted.rjust(7)),
+        Text(shown_facts(line.facts), style=DIM),
+    ]
+
+
+def shown_facts(facts: Mapping[str, Any]) -> str:
+    """Return a step's details on one line; long values are cut, the trail has them whole."""
+    return details({key: _short(value) for key, value in facts.items()})
+
+
+def tone_of(step: str) -> str:
+    """Return the colour of a step: ours, the provider's, or that of an end."""
+    return _ENDS.get(step) or (PROVIDERS if step in PROVIDER_STEPS else OURS)
+
+
+def timeline(trail: trail_pb2.GetTrailResponse, language: Language) -> list[Text]:
+    """Return the steps in order, each with the notes that were made while it went on."""
+    rows: list[tuple[int, list[Text]]] = []
+    for index, record in enumerate(trail.steps):
+        following = trail.steps[index + 1] if index + 1 < len(trail.steps) else None
+        lasted = seconds_between(record.timestamp, following.timestamp if following else None)
+        line = StepLine(
+            STEP_NAMES.get(record.step, str(int(record.step))),
+            record.timestamp,
+            lasted,
+            as_facts(record.details_json),
+        )
+        rows.append((record.seq, step_cells(line, language)))
+    notes = [(note.seq, note_cells(note, language)) for note in trail.notes]
+    return columns(_in_order(rows, notes))
+
+
+def note_cells(note: trail_pb2.NoteRecord, language: Language) -> list[Text]:
+    """Return a note as a row beneath its step."""
+    return [
+        Text(clock(note.timestamp, language), style=DIM),
+        Text("·", style=DIM),
+        Text("", style=DIM),
+        Text(one_line(note.code), style=DIM),
+        Text(""),
+        Text(one_line(note.text), style=DIM),
+    ]
+
+
+def as_facts(details_json: str) -> Mapping[str, Any]:
+    """Return a record's details; what is no JSON object stands under `_text`."""
+    found = parsed(details_json)
+    return found if isinstance(found, dict) else {"_text": found}
+
+
+def _in_order(
+    steps: Sequence[tuple[int, list[Text]]], notes: Sequence[tuple[int, list[Text]]]
+) -> list[list[Text]]:
+    return [cells for _, cells in sorted([*steps, *notes], key=lambda row: row[0])]
+
+
+def _short(value: Any) -> Any:
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if len(shown) <= _LONG_CHARS else shown[:_LONG_CHARS] + "…"
