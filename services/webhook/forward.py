@@ -80,7 +80,7 @@ class Forwarder:
             except AWAY_ERRORS as error:
                 failures += 1
                 self._log_trouble("database_away", error, failures)
-            except (RemoteError, UnavailableError) as error:
+            except UnavailableError as error:
                 failures += 1
                 self._log_trouble("peer_away", error, failures)
             except Exception:
@@ -103,7 +103,7 @@ class Forwarder:
             verdict = await self._offer(claimed)
             await self._settle(conn, verdict)
         if verdict.away is not None:
-            raise verdict.away
+            raise UnavailableError(f"not forwarded: {verdict.away}") from verdict.away
         return bool(verdict.acknowledged)
 
     async def _offer(self, claimed: Sequence[Claimed]) -> _Verdict:
@@ -114,7 +114,7 @@ class Forwarder:
             part = parts.pop()
             try:
                 await self._send([one.delivery for one in part])
-            except (RemoteError, UnavailableError) as error:
+            except Exception as error:
                 if _is_away(error):
                     verdict.away = error
                     break
@@ -164,12 +164,15 @@ class Forwarder:
             peer=self.peer.value,
             delivery_id=str(one.delivery.delivery_id),
             refusals=one.refusals + 1,
-            error=str(error),
+            error=repr(error),
         )
 
 
-def _is_away(error: RemoteError | UnavailableError) -> bool:
-    return isinstance(error, UnavailableError) or error.code in _PEER_AWAY
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, RemoteError):
+        return error.code in _PEER_AWAY
+    # A full disk under the blob store is no fault of the delivery either.
+    return isinstance(error, UnavailableError | OSError)
 
 
 def _raise_if_cancelled() -> None:

@@ -23,7 +23,7 @@ class Settings:
     max_bytes: int = 1024 * 1024
     read_timeout_s: float = 5.0
     store_timeout_s: float = 3.0
-    poll_s: float = 2.0
+    poll_s: float = 5.0
     # Longer than the minute for which common proxies keep their connections.
     idle_timeout_s: float = 75.0
     failpoint: Failpoint | None = None
@@ -44,7 +44,7 @@ class Settings:
             max_bytes=env.integer("ETAPA_WEBHOOK_MAX_BYTES", 1024 * 1024, low=1024, high=2**26),
             read_timeout_s=env.number("ETAPA_WEBHOOK_READ_TIMEOUT_S", 5.0, low=0.1, high=60),
             store_timeout_s=env.number("ETAPA_WEBHOOK_STORE_TIMEOUT_S", 3.0, low=0.1, high=30),
-            poll_s=env.number("ETAPA_WEBHOOK_POLL_S", 2.0, low=0.05, high=60),
+            poll_s=env.number("ETAPA_WEBHOOK_POLL_S", 5.0, low=0.05, high=60),
             idle_timeout_s=env.number("ETAPA_WEBHOOK_IDLE_TIMEOUT_S", 75.0, low=0.1, high=3600),
             failpoint=read_failpoint(env),
         )

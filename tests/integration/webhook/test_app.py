@@ -8,7 +8,12 @@ import hashlib
 import json
 
 import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
+from services.runtime.tracing import record_to
 from tests.integration.webhook.conftest import Lone
 from tests.support.waiting import eventually
 from tests.support.webhook_gateway import (
@@ -270,3 +275,21 @@ async def test_pipelined_callbacks_are_answered_in_turn(lone: Lone) -> None:
     assert {reply.status for reply in replies} == {200}
     assert {"date", "content-type", "content-length"} <= replies[0].headers.keys()
     assert b"".join(row["body"] for row in await inbox_rows(lone.dsn)) == b"ABCDEFGHIJ"
+
+
+async def test_the_span_of_a_callback_is_a_root_without_the_token(lone: Lone) -> None:
+    exporter = InMemorySpanExporter()
+    stop = record_to(SimpleSpanProcessor(exporter), Resource.create())
+    try:
+        assert (await post(lone.port, TARGET)).status == 200
+    finally:
+        stop()
+
+    (span,) = (one for one in exporter.get_finished_spans() if one.kind is SpanKind.SERVER)
+    assert span.name == "POST /runninghub/{token}"
+    assert span.parent is None
+    assert span.attributes is not None
+    assert span.attributes["http.response.status_code"] == 200
+    assert TOKEN not in span.to_json()
+    (row,) = await inbox_rows(lone.dsn)
+    assert row["traceparent"].split("-")[1] == f"{span.context.trace_id:032x}"

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 
 import asyncpg
 
 from services.runtime.blobs import BlobStore
+from services.runtime.db import open_pool
+from services.webhook import store
+from services.webhook.domain import Delivery, Peer
+from services.webhook.forward import Forwarder
 from tests.support.waiting import eventually
+from tests.support.webhook_delivery import a_delivery
 from tests.support.webhook_gateway import (
     exchange,
     http_request,
@@ -166,6 +172,28 @@ async def test_one_refused_delivery_holds_up_no_other(
         peers.queue.refuses = lambda _: False
         await peers.wait_for(callbacks=20)
         await inbox_is_empty(dsn)
+
+
+async def test_a_delivery_that_cannot_be_told_holds_up_no_other(dsn: str) -> None:
+    sent: list[bytes] = []
+
+    async def send(deliveries: Sequence[Delivery]) -> None:
+        bodies = [one.body for one in deliveries]
+        if b"poison" in bodies:
+            raise ValueError("this can't be put into words")
+        sent.extend(bodies)
+
+    pool = await open_pool(dsn, "webhook")
+    async with pool:
+        async with pool.acquire() as conn:
+            bodies = [b"a", b"b", b"poison", b"c"]
+            await store.insert_deliveries(conn, [a_delivery(body) for body in bodies], 5)
+        forwarder = Forwarder(pool, Peer.QUEUE, send, poll_s=1)
+        assert await forwarder.turn()
+        async with pool.acquire() as conn:
+            assert (await store.read_backlog(conn, 9))[Peer.QUEUE] == 1
+
+    assert sent == [b"a", b"b", b"c"]
 
 
 async def test_two_gateways_share_an_inbox_without_sending_twice(

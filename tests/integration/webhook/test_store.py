@@ -10,20 +10,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.runtime.ids import new_id
 from services.runtime.sql import load_statements
 from services.webhook import store
-from services.webhook.domain import Delivery, Peer
+from services.webhook.domain import Peer
+from tests.support.webhook_delivery import a_delivery
 
 STATEMENTS = load_statements(store.__file__)
 SOURCE = Path(store.__file__).read_text()
-
-
-def a_delivery(body: bytes = b"{}") -> Delivery:
-    """Make a delivery of now."""
-    return Delivery(
-        new_id(), b"h" * 32, b"/t", b"", body, len(body), False, datetime.now(UTC), "00-a-b-01"
-    )
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -53,9 +46,9 @@ async def test_a_claim_skips_what_another_gateway_holds_but_not_the_other_peer(d
     try:
         await store.insert_deliveries(one, [a_delivery()], 5)
         async with one.transaction(), other.transaction():
-            assert len(await store.claim_deliveries(one, Peer.QUEUE, now, 9, 9)) == 1
-            assert not await store.claim_deliveries(other, Peer.QUEUE, now, 9, 9)
-            assert len(await store.claim_deliveries(other, Peer.OBSERVABILITY, now, 9, 9)) == 1
+            assert len(await store.claim_deliveries(one, Peer.QUEUE, now, 9, 999)) == 1
+            assert not await store.claim_deliveries(other, Peer.QUEUE, now, 9, 999)
+            assert len(await store.claim_deliveries(other, Peer.OBSERVABILITY, now, 9, 999)) == 1
     finally:
         await one.close()
         await other.close()

@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.ids import new_id
-from services.webhook.domain import Delivery, join_headers
 from services.webhook.outgoing import callback_to_proto, delivery_to_proto
-
-TRACEPARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
-
-
-def a_delivery(
-    body: bytes,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-    target: bytes = b"/runninghub/****",
-) -> Delivery:
-    """Make a delivery that arrived at a known time."""
-    return Delivery(
-        delivery_id=new_id(),
-        token_hash=b"h" * 32,
-        target=target,
-        headers=join_headers(headers),
-        body=body,
-        body_bytes=len(body),
-        is_too_large=False,
-        received_at=datetime(2026, 11, 24, 12, 0, 0, 123456, UTC),
-        traceparent=TRACEPARENT,
-    )
+from tests.support.webhook_delivery import TRACEPARENT, a_delivery
 
 
 @given(st.binary(max_size=2000), st.binary(max_size=200).filter(lambda v: not {10, 13} & set(v)))
