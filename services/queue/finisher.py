@@ -95,6 +95,10 @@ class Finisher:
                 if not works:
                     await self._hint.wait(self._poll_s)
 
+    def wake(self) -> None:
+        """Look for outputs to save now."""
+        self._hint.set()
+
     async def _take(self) -> list[Work]:
         room = self._max_jobs - len(self._under_way)
         if room <= 0:

@@ -1,0 +1,48 @@
+"""Runs the queue service: `python -m services.queue`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+
+from etapa_client import EtapaClient
+from services.queue.assembly import assemble
+from services.queue.server import make_server
+from services.queue.settings import Settings
+from services.runninghub.client import RunningHubClient
+from services.runtime.db import open_pool
+from services.runtime.failpoints import arm
+from services.runtime.main import serve
+from services.runtime.tracing import ClientTracer
+
+NAME = "queue"
+
+
+async def main(
+    env: Mapping[str, str], stop: asyncio.Event, started: Callable[[int], None] | None = None
+) -> None:
+    """Serve until `stop` is set; `started` is told the port once calls are answered."""
+    settings = Settings.from_env(env)
+    arm(settings.failpoint)
+    # Without a first connection, so that the service starts while the database is away.
+    size = settings.database_connections
+    pool = await open_pool(settings.database_url, NAME, min_size=0, max_size=size)
+    client = EtapaClient(observability=settings.observability_address, tracer=ClientTracer())
+    async with RunningHubClient(fetch_allow=settings.fetch_allow) as provider, client:
+        parts = assemble(settings, pool, provider, client)
+        server = make_server(settings, parts)
+        port = await server.start()
+        if started is not None:
+            started(port)
+        async with asyncio.TaskGroup() as group:
+            if await parts.prepare(stop):
+                server.set_serving(True)
+                group.create_task(parts.run(stop), name="loops")
+            await stop.wait()
+            await server.stop(settings.drain_s)
+    await pool.close()
+
+
+if __name__ == "__main__":
+    serve(NAME, main, os.environ)

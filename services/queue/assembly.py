@@ -1,0 +1,188 @@
+"""Puts the parts of a queue process together, runs its loops, and drains them at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from etapa_client import EtapaClient
+from services.queue.callbacks import Callbacks
+from services.queue.dispatcher import Dispatcher
+from services.queue.event_stream import EventStream
+from services.queue.finisher import Finisher
+from services.queue.intake import Intake
+from services.queue.lease import LeaseKeeper
+from services.queue.ledger import Ledger
+from services.queue.operations import Operations
+from services.queue.overview import Overview
+from services.queue.placement import Placement
+from services.queue.pruner import Pruner
+from services.queue.reader import Reader
+from services.queue.reconciler import Reconciler
+from services.queue.recorder import Recorder
+from services.queue.relay import Relay
+from services.queue.run_time import RunTimes
+from services.queue.settings import Settings
+from services.queue.starter import Starter
+from services.queue.sweeper import Sweeper
+from services.queue.transitions import Transitions
+from services.queue.waiters import Waiters
+from services.runninghub.client import RunningHubClient
+from services.runtime.blobs import BlobStore
+from services.runtime.db import AWAY_ERRORS, Pool, migrate
+from services.runtime.log import get_log
+
+_log = get_log(__name__)
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_FLUSH_S = 3.0
+_CUT_SHORT: tuple[type[BaseException], ...] = (TimeoutError, *AWAY_ERRORS)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Assembly:
+    """All parts of one queue process, wired."""
+
+    settings: Settings
+    pool: Pool
+    transitions: Transitions
+    intake: Intake
+    callbacks: Callbacks
+    reader: Reader
+    waiters: Waiters
+    overview: Overview
+    operations: Operations
+    ledger: Ledger
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+    finisher: Finisher
+    leases: LeaseKeeper
+    sweeper: Sweeper
+    relay: Relay
+    run_times: RunTimes
+    pruner: Pruner
+
+    async def prepare(self, stop: asyncio.Event) -> bool:
+        """Migrate the schema and load the accounts, however long Postgres is away.
+
+        Returns False if `stop` was set first.
+        """
+        while not stop.is_set():
+            try:
+                await migrate(self.settings.database_url, "queue", _MIGRATIONS)
+                await self.operations.load_accounts(self.settings.accounts)
+            except AWAY_ERRORS as error:
+                _log.warning("database_awaited", error=type(error).__name__)
+                await asyncio.sleep(0.2)
+            else:
+                return True
+        return False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run all loops until `stop` is set and what is under way has ended."""
+        workers = (self.dispatcher, self.reconciler, self.finisher)
+        async with asyncio.TaskGroup() as group:
+            forever = [
+                group.create_task(loop)
+                for loop in (
+                    self.leases.run(),
+                    self.sweeper.run(),
+                    self.relay.run(),
+                    self.run_times.run(),
+                    self.pruner.run(),
+                    self.waiters.run(),
+                )
+            ]
+            working = [group.create_task(worker.run(stop)) for worker in workers]
+            await stop.wait()
+            self.waiters.close()
+            for worker in workers:
+                worker.wake()
+            await self._within(self.settings.drain_s, asyncio.wait(working))
+            for task in working:
+                task.cancel()
+            await self.intake.drain()
+            await self.transitions.drain()
+            # What is still in the outbox is told by whoever runs next.
+            await self._within(_FLUSH_S, self.run_times.flush())
+            for task in forever:
+                task.cancel()
+
+    async def _within(self, seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await work
+        except _CUT_SHORT as error:
+            _log.warning("drain_cut_short", error=type(error).__name__)
+
+
+def assemble(
+    settings: Settings, pool: Pool, provider: RunningHubClient, client: EtapaClient
+) -> Assembly:
+    """Wire the parts; starts nothing."""
+    policy = settings.policy
+    transitions = Transitions(pool, policy, _now)
+    blobs = BlobStore(settings.blobs)
+    recorder, leases = Recorder(blobs), LeaseKeeper(transitions)
+    callbacks, reader = Callbacks(transitions), Reader(pool)
+    placement = Placement(
+        pool,
+        provider,
+        blobs,
+        recorder,
+        _now,
+        public_url=settings.public_url,
+        media_key=settings.media_key,
+        time_scale=policy.time_scale,
+    )
+    starter = Starter(
+        transitions, provider, placement, recorder, leases, public_url=settings.public_url
+    )
+    poll_s = min(max(policy.scaled(1.0), 0.1), 1.0)
+    dispatcher = Dispatcher(
+        transitions,
+        starter,
+        global_limit=settings.global_limit,
+        max_starts=settings.max_starts,
+        poll_s=poll_s,
+    )
+    finisher = Finisher(
+        transitions,
+        provider,
+        blobs,
+        recorder,
+        leases,
+        media_url=settings.media_url,
+        media_key=settings.media_key,
+        max_jobs=settings.max_savings,
+        poll_s=poll_s,
+    )
+    return Assembly(
+        settings=settings,
+        pool=pool,
+        transitions=transitions,
+        intake=Intake(transitions, settings.user_active_limit, settings.global_limit),
+        callbacks=callbacks,
+        reader=reader,
+        waiters=Waiters(transitions, reader),
+        overview=Overview(pool, _now, settings.global_limit),
+        operations=Operations(pool, _now, dispatcher.wake),
+        ledger=Ledger(pool, _now),
+        dispatcher=dispatcher,
+        reconciler=Reconciler(
+            transitions, provider, recorder, max_queries=settings.max_queries, poll_s=poll_s
+        ),
+        finisher=finisher,
+        leases=leases,
+        sweeper=Sweeper(transitions, callbacks, every_s=poll_s),
+        relay=Relay(transitions, EventStream(client.intake)),
+        run_times=RunTimes(transitions),
+        pruner=Pruner(pool, _now, keep_finished_s=settings.keep_finished_s),
+    )
