@@ -78,7 +78,9 @@ def job(name: str, steps: str = COMPLETED, **more: Any) -> Job:
         "files": (FILE,),
         "callbacks": (kept(name),),
     }
-    return Job(**(facts | more))
+    facts |= more
+    shown = tuple(facts.get(name, "") for name in ("status", "error_class", "failed_at_step"))
+    return Job(**({"shown": shown} | facts))
 
 
 def failed(name: str, error_class: str, step: str = "running", **more: Any) -> Job:

@@ -201,6 +201,8 @@ def histories(run: Run) -> Iterator[str]:
     for job in run.jobs:
         if job.through_seq != job.seq or list(job.event_seqs) != list(range(1, job.seq + 1)):
             yield f"{job.id} has {job.seq} events; its history reaches {job.through_seq}"
+        if job.shown != (job.status, job.error_class, job.failed_at_step):
+            yield f"{job.id} is {job.status} {job.error_class}; its trail says {job.shown}"
         way = "".join(_LETTERS[step.name] for step in job.steps)
         if not _WAYS.fullmatch(way) or not way.endswith(_LAST_LETTER.get(job.status, "?")):
             yield f"{job.id} is {job.status} after the steps {way}"

@@ -54,7 +54,11 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that Etapa says of one job. `files` are digests of the outputs as they are served."""
+    """All that Etapa says of one job, the queue first.
+
+    `shown` is status, class and failed step in its trail; `files` are digests of the outputs as
+    they are served.
+    """
 
     id: str
     user_id: str
@@ -66,6 +70,7 @@ class Job:
     enqueue_seq: int
     seq: int
     through_seq: int
+    shown: tuple[str, str, str]
     event_seqs: tuple[int, ...]
     steps: tuple[Step, ...]
     attempts: tuple[Attempt, ...]

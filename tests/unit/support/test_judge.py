@@ -156,6 +156,10 @@ WRONG_RUNS = {
     ),
     "a history behind": (run([job("a", through_seq=11)], RIGHT), "its history reaches 11"),
     "a gap": (run([job("a", event_seqs=(1, *range(3, 13)))], RIGHT), "12 events"),
+    "a trail that says otherwise": (
+        run([job("a", shown=("failed", "gpu_oom", "running"))], RIGHT),
+        "its trail says",
+    ),
     "a step left out": (
         run([job("a", steps=compose.COMPLETED.replace("running ", ""))], RIGHT),
         "after the steps UICKQSWD",
