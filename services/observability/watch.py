@@ -6,13 +6,16 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from uuid import UUID
 
 from services.observability.domain import JobNotFoundError, SeqExpiredError
-from services.observability.event_feed import EventFeed
+from services.observability.event_feed import EventFeed, Subscription
 from services.observability.store import feed, read
 from services.observability.store.row import StoredEvent
 from services.observability.wire import final_status
 from services.runtime.db import Pool
 
 PAGE_EVENTS = 500
+# The end is told when nothing has come for this long: the last events of a job (its capture or
+# refund) are committed with its final step but may arrive a batch later.
+SETTLE_S = 0.25
 
 
 class Watch:
@@ -47,16 +50,31 @@ class Watch:
             while True:
                 async for event in self._catch_up(through_seq):
                     yield event
-                if self._final and not self._follow:
+                async for news in self._follow_live(live):
+                    yield news
+                if self._is_ending:
+                    async for event in self._catch_up(through_seq):
+                        yield event
                     return
-                while (batch := await live.next(self._heartbeat_s)) is not None:
-                    if not batch:
-                        yield None
-                    for event in batch:
-                        if event.seq == self.seq + 1:
-                            yield self._take(event)
-                    if self._must_read(batch):
-                        break
+
+    async def _follow_live(self, live: Subscription) -> AsyncGenerator[StoredEvent | None, None]:
+        """Yield what the feed offers, until the store must be read or the end has settled."""
+        while True:
+            is_ending = self._is_ending
+            batch = await live.next(SETTLE_S if is_ending else self._heartbeat_s)
+            if batch is None or (is_ending and not batch):
+                return
+            if not batch:
+                yield None
+            for event in batch:
+                if event.seq == self.seq + 1:
+                    yield self._take(event)
+            if batch and batch[-1].seq > self.seq:
+                return
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._final and not self._follow
 
     async def _begin(self) -> int:
         async with self._pool.acquire() as conn:
@@ -87,8 +105,3 @@ class Watch:
         self.seq = event.seq
         self._final = self._final or final_status(event) is not None
         return event
-
-    def _must_read(self, batch: list[StoredEvent]) -> bool:
-        """Whether the store must be read: for what was skipped, and once more after the end."""
-        skipped = bool(batch) and batch[-1].seq > self.seq
-        return skipped or (self._final and not self._follow)

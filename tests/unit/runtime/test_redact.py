@@ -61,14 +61,20 @@ _PARTS = st.sampled_from(
     [
         TOKEN,
         "/runninghub/",
-        "video/",
         "Bearer ",
         '"apiKey": "',
         '\\"accessPassword\\":\\"',
         '"',
         "?",
+        "K",
+        "&token=",
+        "sig=",
+        "://",
+        "user:",
+        "word@",
+        " ",
+        "é",
     ]
-    + ["&token=", "sig=", "://", "user:", "word@", " ", "K", "é"]
 )
 
 
