@@ -93,5 +93,8 @@ test: check chromium ## everything that CI runs
 new-tool: setup ## write the one file of a new tool: NAME=… [APP=… CREDITS=…]
 	$(BIN)/python scripts/new_tool.py "$(NAME)" $(if $(APP),--app $(APP)) $(if $(CREDITS),--credits $(CREDITS))
 
+demo: setup ## see all of it at work with the emulator: EXIT=1 ends after the jobs
+	$(BIN)/etapa demo $(if $(filter-out 0,$(EXIT)),--exit)
+
 up: setup ## start everything and keep it running: QUEUE=2 runs two queue processes
 	$(BIN)/etapa up $(if $(QUEUE),--queue $(QUEUE))

@@ -11,6 +11,7 @@ import typer
 from services.cli import (
     accounts,
     credits_group,
+    demo,
     doctor,
     jobs,
     psql,
@@ -24,7 +25,19 @@ from services.cli.errors import CliError
 from services.cli.surroundings import Surroundings
 from services.runtime.errors import SettingsError
 
-GROUPS = (up, run_tool, jobs, watch, queue_view, accounts, tools, credits_group, psql, doctor)
+GROUPS = (
+    up,
+    demo,
+    run_tool,
+    jobs,
+    watch,
+    queue_view,
+    accounts,
+    tools,
+    credits_group,
+    psql,
+    doctor,
+)
 
 
 def build_app(env: Mapping[str, str]) -> typer.Typer:

@@ -43,6 +43,7 @@ class EventLines:
                 code=event.note.code,
                 text=event.note.text,
                 timestamp=event.occurred_at,
+                details_json=event.note.details_json,
             )
             [line] = columns([note_cells(note, self._language)])
             yield from self._after_step(line)

@@ -30,6 +30,19 @@ from services.cli.layout import (
 _OUR_MARK, _PROVIDER_MARK = "●", "◆"
 _ENDS = {"completed": GOOD, "failed": BAD, "cancelled": DIM}
 _LONG_CHARS = 160
+# The plan's detail keys and those that the design adds, in the order in which they are told.
+DETAIL_KEYS: Mapping[str, tuple[str, ...]] = {
+    "upload": ("fileName",),
+    "insert": ("tool", "variant", "inputs"),
+    "credits": ("cost", "newBalance"),
+    "queue_check": ("slotsAvailable", "globalRunning", "queueLength"),
+    "queued": ("position",),
+    "starting": ("webappId", "accountName", "attempt"),
+    "running": ("taskId",),
+    "webhook_received": ("event", "taskStatus", "hasOutput"),
+    "completed": ("outputUrl", "outputs"),
+    "failed": ("at_step", "class", "error"),
+}
 TITLE = Words("Linha do tempo", "Timeline")
 LEGEND = Words("● nós  ◆ provedor", "● ours  ◆ the provider's")
 
@@ -54,13 +67,16 @@ def step_cells(line: StepLine, language: Language) -> list[Text]:
         Text(line.step.ljust(16), style=tone),
         Text(step_name(line.step, language).ljust(23)),
         Text(lasted.rjust(7)),
-        Text(shown_facts(line.facts), style=DIM),
+        Text(shown_facts(line.facts, line.step), style=DIM),
     ]
 
 
-def shown_facts(facts: Mapping[str, Any]) -> str:
-    """Return a step's details on one line; long values are cut, the trail has them whole."""
-    return details({key: _short(value) for key, value in facts.items()})
+def shown_facts(facts: Mapping[str, Any], step: str = "") -> str:
+    """Return details on one line; long values are cut, the trail has them whole."""
+    # jsonb, through which they came, has an order of its own.
+    known = [key for key in DETAIL_KEYS.get(step, ()) if key in facts]
+    order = [*known, *(key for key in facts if key not in known)]
+    return details({key: _short(facts[key]) for key in order})
 
 
 def tone_of(step: str) -> str:
@@ -87,13 +103,14 @@ def timeline(trail: trail_pb2.GetTrailResponse, language: Language) -> list[Text
 
 def note_cells(note: trail_pb2.NoteRecord, language: Language) -> list[Text]:
     """Return a note as a row beneath its step."""
+    facts = shown_facts(as_facts(note.details_json))
     return [
         Text(clock(note.timestamp, language), style=DIM),
         Text("·", style=DIM),
         Text("", style=DIM),
         Text(one_line(note.code), style=DIM),
         Text(""),
-        Text(one_line(note.text), style=DIM),
+        Text(f"{one_line(note.text)}  {facts}".rstrip(), style=DIM),
     ]
 
 
