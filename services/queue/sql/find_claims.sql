@@ -8,10 +8,7 @@ WITH slots AS MATERIALIZED (
 ), jobs AS MATERIALIZED (
   SELECT q.id, q.webapp_id, row_number() OVER (ORDER BY q.enqueue_seq) AS place
     FROM (SELECT j.id, j.enqueue_seq, j.submission ->> 'webapp_id' AS webapp_id
-            FROM queue.jobs j
-           WHERE j.status = 'queued'
-             AND (j.not_before IS NULL OR j.not_before <= $1)
-             AND NOT EXISTS (SELECT 1 FROM queue.tools t WHERE t.name = j.tool AND t.paused)
+            FROM queue.eligible_jobs($1) j
            ORDER BY j.enqueue_seq
            LIMIT (SELECT count(*) FROM slots)) q
 )

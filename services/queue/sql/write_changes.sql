@@ -94,11 +94,7 @@ WITH job_rows AS (
 ), freed AS (
   UPDATE queue.slots s SET job_id = NULL, attempt = NULL
     FROM unnest($60::uuid[], $61::int[]) AS t(job_id, attempt)
-   WHERE s.job_id = t.job_id AND s.attempt = t.attempt AND NOT s.retired
-), retired AS (
-  DELETE FROM queue.slots s
-   USING unnest($60::uuid[], $61::int[]) AS t(job_id, attempt)
-   WHERE s.job_id = t.job_id AND s.attempt = t.attempt AND s.retired
+   WHERE s.job_id = t.job_id AND s.attempt = t.attempt
 ), ledger_rows AS (
   INSERT INTO queue.ledger (entry_id, user_id, job_id, request_id, kind, bucket, amount, debit,
                             credit, created_at)
