@@ -1,0 +1,13 @@
+-- Read why the claim rule has not taken a job: what holds it back, who is before it, what is open.
+-- $1 job id, $2 now, $3 global limit (0: none), $4 count up to here.
+-- Index: jobs_pkey, jobs_waiting.
+SELECT j.status, j.tool, j.not_before, t.paused AS tool_paused,
+       (SELECT count(*) FROM (SELECT 1 FROM queue.jobs q
+                               WHERE q.status = 'queued' AND q.enqueue_seq <= j.enqueue_seq
+                               LIMIT $4::int) p) AS position,
+       (SELECT count(*) FROM (SELECT 1 FROM queue.eligible_jobs($2) q
+                               WHERE q.enqueue_seq < j.enqueue_seq LIMIT $4::int) p) AS ahead,
+       (SELECT count(*) FROM queue.open_slots($2, $3)) AS open_slots,
+       (SELECT count(*) FROM queue.open_slots($2, 0)) AS open_without_limit
+  FROM queue.jobs j JOIN queue.tools t ON t.name = j.tool
+ WHERE j.id = $1
