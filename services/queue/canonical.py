@@ -1,0 +1,53 @@
+"""What makes a request to create a job the same as an earlier one: a digest of its parameters.
+
+Canonical JSON here: keys sorted by code point, no white space, non-ASCII escaped, whole numbers
+exact to any size, other numbers as the shortest text that reads back the same double.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, NoReturn
+from uuid import UUID
+
+from services.queue.domain import BadRequestError
+
+_FIELD = "input_json"
+
+
+def canonical_inputs(input_json: str) -> str:
+    """Return one JSON object in canonical form. Raises `BadRequestError` on anything else."""
+    try:
+        value = json.loads(
+            input_json, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
+        )
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except BadRequestError:
+        raise
+    except RecursionError as error:
+        raise BadRequestError(f"{_FIELD} is nested too deeply", _FIELD) from error
+    except ValueError as error:
+        raise BadRequestError(f"{_FIELD} is not JSON: {error}", _FIELD) from error
+    if not isinstance(value, dict):
+        raise BadRequestError(f"{_FIELD} is not one JSON object", _FIELD)
+    return text
+
+
+def params_sha256(
+    tool: str, variant: str, user_id: str, inputs: str, retry_of: UUID | None = None
+) -> bytes:
+    """Return the digest of a request's parameters; `inputs` in canonical form."""
+    parts = [tool, variant, user_id, inputs, str(retry_of) if retry_of else ""]
+    return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadRequestError(f"{_FIELD} names a key twice in one object", _FIELD)
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BadRequestError(f"{_FIELD} holds {name}, which is not JSON", _FIELD)

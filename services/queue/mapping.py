@@ -1,0 +1,276 @@
+"""Between the protos of jobs and the domain: two-way, checked on the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from etapa.queue.v1 import job_pb2, queue_pb2
+from etapa_client.names import STATUSES, STEPS
+from services.queue import check
+from services.queue.callbacks import Receipt, ReportedCallback
+from services.queue.canonical import canonical_inputs, params_sha256
+from services.queue.command import RejectMedia
+from services.queue.domain import BadRequestError, JobStatus, MediaFile, Node, Submission
+from services.queue.events import outputs_to_proto, to_timestamp
+from services.queue.intake import CreateRequest
+from services.queue.overview import QueueLoad, WaitAnswer
+from services.queue.reader import estimate_percent
+from services.queue.store_reads import JobFilter, JobView
+
+MAX_INPUT_CHARS = 256 * 1024
+MAX_NODES = 200
+MAX_NODE_CHARS = 64 * 1024
+MAX_MEDIA = 20
+MAX_FACTS = 50
+MAX_CALLBACKS = 500
+_INSTANCE_TYPES = ("default", "plus")
+_MAX_HINT_CHARS = 200
+
+
+def job_to_proto(view: JobView, now: datetime) -> job_pb2.Job:
+    """Convert a job as of `now`, which decides its estimated progress."""
+    percent = estimate_percent(view, now)
+    return job_pb2.Job(
+        job_id=str(view.id),
+        tool=view.tool,
+        variant=view.variant,
+        user_id=view.user_id,
+        status=STATUSES[view.status],
+        current_step=STEPS[view.current_step],
+        failed_at_step=(
+            STEPS[view.failed_at_step] if view.failed_at_step else job_pb2.STEP_UNSPECIFIED
+        ),
+        error_message=view.error_message,
+        error_class=view.error_class,
+        position=view.position,
+        attempt=view.attempt,
+        cost=view.cost,
+        created_at=to_timestamp(view.created_at),
+        started_at=to_timestamp(view.started_at) if view.started_at else None,
+        completed_at=to_timestamp(view.completed_at) if view.completed_at else None,
+        retry_of=str(view.retry_of) if view.retry_of else "",
+        cancel_requested_at=(
+            to_timestamp(view.cancel_requested_at) if view.cancel_requested_at else None
+        ),
+        outputs=outputs_to_proto(view.outputs),
+        output_url=next((output.url for output in view.outputs if output.url), ""),
+        trace_id=view.trace_id,
+        seq=view.seq,
+        progress=(
+            job_pb2.Progress(percent=percent, estimated=True) if percent is not None else None
+        ),
+        task_id=view.task_id,
+        input_json=view.input_json,
+    )
+
+
+def create_from(request: queue_pb2.CreateJobRequest, traceparent: str) -> CreateRequest:
+    """Read and check a request to admit a job."""
+    input_json = check.text("input_json", request.input_json, MAX_INPUT_CHARS, least=2)
+    user_id = check.text("user_id", request.user_id, check.MAX_NAME, least=1)
+    inputs = canonical_inputs(input_json)
+    return CreateRequest(
+        request_id=check.text("request_id", request.request_id, check.MAX_NAME, least=1),
+        caller=check.text("caller", request.caller, check.MAX_NAME),
+        user_id=user_id,
+        tool=check.text("tool", request.tool, check.MAX_NAME, least=1),
+        variant=check.text("variant", request.variant, check.MAX_NAME),
+        input_json=input_json,
+        params_sha256=params_sha256(request.tool, request.variant, user_id, inputs),
+        traceparent=traceparent,
+        file_names=_texts("file_names", request.file_names, MAX_MEDIA, 255),
+    )
+
+
+def submission_from(message: queue_pb2.Submission) -> Submission:
+    """Read and check all that the provider is asked for."""
+    if not message.webapp_id.isascii() or not message.webapp_id.isdigit():
+        raise BadRequestError("webapp_id is not a number", "ready.webapp_id")
+    check.text("ready.webapp_id", message.webapp_id, 64)
+    check.whole("ready.nodes", len(message.nodes), 1, MAX_NODES)
+    check.whole("ready.media", len(message.media), 0, MAX_MEDIA)
+    instance_type = message.instance_type or "default"
+    if instance_type not in _INSTANCE_TYPES:
+        raise BadRequestError(
+            f"instance_type is none of {', '.join(_INSTANCE_TYPES)}", "ready.instance_type"
+        )
+    media = [_media_from(each) for each in message.media]
+    names = {each.name for each in media}
+    if len(names) < len(media):
+        raise BadRequestError("two media have the same name", "ready.media.name")
+    nodes = [_node_from(each, names) for each in message.nodes]
+    return Submission(message.webapp_id, nodes, media, instance_type)
+
+
+def rejection_from(job_id: UUID, message: queue_pb2.MediaRejection) -> RejectMedia:
+    """Read and check why media was not accepted."""
+    return RejectMedia(
+        job_id=job_id,
+        error_class=check.text("rejected.error_class", message.error_class, 64, least=1),
+        message=check.text("rejected.message", message.message, 4000, least=1),
+        details=_texts("rejected.details", message.details, MAX_FACTS, 1000),
+    )
+
+
+def filter_from(request: queue_pb2.ListJobsRequest) -> JobFilter:
+    """Read and check which jobs a list holds."""
+    names = {number: name for name, number in STATUSES.items()}
+    unknown = [number for number in request.statuses if number not in names]
+    if unknown:
+        raise BadRequestError(f"statuses holds {unknown[0]}, which is no status", "statuses")
+    return JobFilter(
+        user_id=check.text("user_id", request.user_id, check.MAX_NAME),
+        tool=check.text("tool", request.tool, check.MAX_NAME),
+        statuses=tuple(sorted({names[number] for number in request.statuses})),
+    )
+
+
+def callbacks_from(request: queue_pb2.ReportCallbacksRequest) -> list[ReportedCallback]:
+    """Read and check callbacks as the gateway stored them."""
+    check.whole("callbacks", len(request.callbacks), 0, MAX_CALLBACKS)
+    return [_callback_from(each) for each in request.callbacks]
+
+
+def receipt_to_proto(receipt: Receipt) -> queue_pb2.CallbackReceipt:
+    """Convert what the queue made of a callback."""
+    return queue_pb2.CallbackReceipt(
+        delivery_id=str(receipt.delivery_id),
+        job_id=str(receipt.job_id) if receipt.job_id else "",
+        attempt=receipt.attempt,
+    )
+
+
+def load_to_proto(load: QueueLoad, global_limit: int) -> queue_pb2.GetQueueResponse:
+    """Convert what runs and waits."""
+    totals = load.totals
+    oldest = totals.oldest_queued_at
+    return queue_pb2.GetQueueResponse(
+        running=totals.running,
+        waiting=totals.waiting,
+        slots_available=totals.slots_available,
+        global_limit=global_limit,
+        accounts=[
+            queue_pb2.AccountLoad(
+                account=each.name,
+                slots=each.slots,
+                held=each.held,
+                claimable=each.name in totals.claimable,
+            )
+            for each in load.accounts
+        ],
+        tools=[
+            queue_pb2.ToolLoad(
+                tool=each.tool, waiting=each.waiting, running=each.running, paused=each.paused
+            )
+            for each in load.tools
+        ],
+        oldest_queued_at=to_timestamp(oldest) if oldest else None,
+    )
+
+
+def wait_to_proto(answer: WaitAnswer) -> queue_pb2.WhyWaitingResponse:
+    """Convert why a job waits."""
+    return queue_pb2.WhyWaitingResponse(
+        reason=answer.why.reason,
+        sentence_pt=answer.why.pt,
+        sentence_en=answer.why.en,
+        position=answer.position,
+        slot_holders=[str(holder) for holder in answer.slot_holders],
+    )
+
+
+def is_same_rejection(view: JobView, command: RejectMedia) -> bool:
+    """Tell whether a job was failed by this very rejection, so that a repeat changes nothing."""
+    return (
+        view.status is JobStatus.FAILED
+        and view.failed_at_step == "upload"
+        and (view.error_class, view.error_message) == (command.error_class, command.message)
+    )
+
+
+def need(message: Message, field: str) -> None:
+    """Refuse a message in which a field is not set."""
+    if not message.HasField(field):
+        raise BadRequestError(f"{field} is not set", field)
+
+
+def _media_from(message: job_pb2.Media) -> MediaFile:
+    if not 0 <= message.duration_s <= 24 * 3600:
+        raise BadRequestError("duration_s is not within 0 and 86400", "ready.media.duration_s")
+    return MediaFile(
+        name=check.text("ready.media.name", message.name, check.MAX_NAME, least=1),
+        sha256=check.digest("ready.media.sha256", message.sha256),
+        bytes=check.whole("ready.media.bytes", message.bytes, 1, 2**40),
+        content_type=check.text("ready.media.content_type", message.content_type, 128, least=1),
+        file_name=check.text("ready.media.file_name", message.file_name, 255),
+        width=check.whole("ready.media.width", message.width, 0, 1_000_000),
+        height=check.whole("ready.media.height", message.height, 0, 1_000_000),
+        duration_s=message.duration_s,
+    )
+
+
+def _node_from(message: job_pb2.Node, media_names: set[str]) -> Node:
+    node_id = check.text("ready.nodes.node_id", message.node_id, 64, least=1)
+    field_name = check.text("ready.nodes.field_name", message.field_name, 128, least=1)
+    match message.WhichOneof("value"):
+        case "text":
+            value = check.text("ready.nodes.text", message.text, MAX_NODE_CHARS)
+            return Node(node_id, field_name, text=value)
+        case "media_file":
+            return Node(node_id, field_name, media_file=_named(message.media_file, media_names))
+        case "media_url":
+            return Node(node_id, field_name, media_url=_named(message.media_url, media_names))
+        case _:
+            raise BadRequestError(f"node {node_id} has no value", "ready.nodes.value")
+
+
+def _named(name: str, media_names: set[str]) -> str:
+    if name not in media_names:
+        raise BadRequestError(
+            f"a node refers to a media {name[:80]!r}, which is not among media", "ready.nodes"
+        )
+    return name
+
+
+def _texts(field: str, values: Mapping[str, str], most: int, longest: int) -> dict[str, str]:
+    check.whole(field, len(values), 0, most)
+    return {
+        check.text(field, name, check.MAX_NAME): check.text(field, value, longest)
+        for name, value in values.items()
+    }
+
+
+def _callback_from(message: queue_pb2.Callback) -> ReportedCallback:
+    need(message, "received_at")
+    try:
+        delivery_id = UUID(message.delivery_id)
+        received_at = message.received_at.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequestError(
+            f"delivery {message.delivery_id[:80]!r} has no UUID or no valid time", "callbacks"
+        ) from error
+    return ReportedCallback(
+        delivery_id=delivery_id,
+        token_sha256=check.sha256("callbacks.token_hash", message.token_hash),
+        body_sha256=check.sha256("callbacks.body_sha256", message.body_sha256),
+        received_at=received_at,
+        event=_hint(message.event),
+        task_id=_hint(message.task_id),
+        task_status=_hint(message.task_status),
+        has_output=message.has_output,
+        traceparent=_hint(message.traceparent),
+    )
+
+
+def _hint(text: str) -> str:
+    """Bound a word out of a callback's body: anybody may send one, and it is only a hint."""
+    return text.replace("\x00", "\ufffd")[:_MAX_HINT_CHARS]
+
+
+def receipts_to_proto(receipts: Sequence[Receipt]) -> queue_pb2.ReportCallbacksResponse:
+    """Convert receipts, in order."""
+    return queue_pb2.ReportCallbacksResponse(receipts=map(receipt_to_proto, receipts))

@@ -1,0 +1,197 @@
+"""Every statement of the queue fits the schema, has one owner, and is served by an index."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+import services.queue
+from services.queue import store_reads
+from services.queue.page import NEWEST
+from services.runtime.sql import Statements
+from tests.support.postgres import MakeDatabase
+from tests.support.queue_world import START, QueueWorld, open_world
+
+FOLDER = Path(services.queue.__path__[0])
+STATEMENTS = Statements(FOLDER / "sql")
+JOBS = 20_000
+WAITING = 2_000
+FILL = """
+INSERT INTO queue.jobs (id, caller, request_id, user_id, tool, variant, params_sha256, input_json,
+                        cost, traceparent, created_at, submission, charge, status, current_step,
+                        enqueue_seq, deadline_at, queued_at, completed_at, outputs, seq)
+SELECT gen_random_uuid(), 't', n::text, 'ana',
+       CASE WHEN n % 9 = 0 THEN 'veste_ai' ELSE 'upscaler' END, '',
+       decode(repeat('00', 32), 'hex'), '{}', 1, '', now(), '{}', '{}', s, s, n,
+       CASE WHEN s = 'queued' THEN now() END, now(), CASE WHEN s <> 'queued' THEN now() END,
+       CASE WHEN s = 'queued' THEN '[]'::jsonb ELSE '[{}]' END, 1
+  FROM (SELECT n, CASE WHEN n <= $1 THEN 'completed' ELSE 'queued' END AS s
+          FROM generate_series(1, $2::int) n) j
+"""
+
+
+@pytest.fixture
+async def world(make_database: MakeDatabase) -> AsyncIterator[QueueWorld]:
+    async with open_world(await make_database(["queue"])) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def full_world(world: QueueWorld) -> QueueWorld:
+    """A world with many finished jobs, many waiting ones and a few running ones."""
+    await world.fetch(FILL, JOBS - WAITING, JOBS)
+    await world.fetch("VACUUM ANALYZE queue.jobs")
+    return world
+
+
+async def test_every_statement_fits_the_schema(world: QueueWorld) -> None:
+    async with world.pool.acquire() as conn:
+        for name in STATEMENTS:
+            try:
+                await conn.prepare(STATEMENTS[name])
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{name}.sql: {error}")
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_statement_is_named_by_exactly_one_store_function(name: str) -> None:
+    uses = [
+        path.name
+        for path in FOLDER.glob("store*.py")
+        for _ in re.findall(rf'_SQL\["{name}"\]', path.read_text())
+    ]
+    assert len(uses) == 1
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_statement_says_what_it_does(name: str) -> None:
+    comments = [line for line in STATEMENTS[name].splitlines() if line.startswith("--")]
+    highest = max((int(n) for n in re.findall(r"\$(\d+)", _code_of(STATEMENTS[name]))), default=0)
+    assert comments
+    assert all(f"${number}" in "\n".join(comments) for number in range(1, highest + 1))
+
+
+async def test_a_claim_reads_the_head_of_the_line_only(full_world: QueueWorld) -> None:
+    nodes = await explain(full_world, "find_claims", START, 3, 0)
+    (scan,) = [node for node in nodes if node.get("Index Name") == "jobs_waiting"]
+    assert scan["Actual Rows"] <= 3
+    assert not _full_scans(nodes, "jobs")
+
+
+async def test_locking_and_reading_jobs_goes_by_primary_key(full_world: QueueWorld) -> None:
+    ids = await some_ids(full_world, 50)
+    for name in ("lock_jobs", "read_jobs"):
+        nodes = await explain(full_world, name, ids)
+        assert not _full_scans(nodes, "jobs"), name
+
+
+async def test_views_rank_no_more_than_the_exact_places(full_world: QueueWorld) -> None:
+    ids = await some_ids(full_world, 50, "queued")
+    nodes = await explain(full_world, "read_views", ids, 1000)
+    assert not _full_scans(nodes, "jobs")
+    ranked = [node for node in nodes if node.get("Index Name") == "jobs_waiting"]
+    assert [node["Actual Rows"] for node in ranked] == [1000]
+
+
+async def test_views_rank_nothing_where_nothing_waits(full_world: QueueWorld) -> None:
+    ids = await some_ids(full_world, 50, "completed")
+    nodes = await explain(full_world, "read_views", ids, 1000)
+    ranked = [node for node in nodes if node.get("Index Name") == "jobs_waiting"]
+    assert [node["Actual Rows"] for node in ranked] in ([], [0])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("list_jobs", (NEWEST, None, None, 51)),
+        ("list_jobs", (NEWEST, "upscaler", ["completed"], 51)),
+        ("list_jobs_of_user", (NEWEST, None, None, 51, "ana")),
+        ("list_open_jobs", (NEWEST, None, ["starting", "running"], 51)),
+    ],
+)
+async def test_lists_are_served_by_an_index(
+    full_world: QueueWorld, name: str, arguments: tuple[Any, ...]
+) -> None:
+    assert not _full_scans(await explain(full_world, name, *arguments), "jobs")
+
+
+async def test_why_waiting_counts_no_further_than_asked(full_world: QueueWorld) -> None:
+    (last,) = await full_world.fetch("SELECT id FROM queue.jobs ORDER BY enqueue_seq DESC LIMIT 1")
+    nodes = await explain(full_world, "read_wait", last["id"], START, 0, 1001)
+    counted = [node["Actual Rows"] for node in nodes if node.get("Index Name") == "jobs_waiting"]
+    assert counted
+    assert max(counted) <= 1001
+    assert not _full_scans(nodes, "jobs")
+
+
+async def test_the_relay_reads_the_head_of_the_outbox_only(full_world: QueueWorld) -> None:
+    await full_world.fetch(
+        "INSERT INTO queue.outbox (job_id, seq, kind, attempt, occurred_at, body) "
+        "SELECT gen_random_uuid(), 1, 'note', 0, now(), '{}' FROM generate_series(1, 5000)"
+    )
+    await full_world.fetch("VACUUM ANALYZE queue.outbox")
+    nodes = await explain(full_world, "take_events", 100, 1_000_000)
+    assert not _full_scans(nodes, "outbox")
+    assert not _full_scans(nodes, "jobs")
+
+
+async def test_a_place_beyond_the_exact_ones_is_said_to_be_more(full_world: QueueWorld) -> None:
+    (last,) = await full_world.fetch("SELECT id FROM queue.jobs ORDER BY enqueue_seq DESC LIMIT 1")
+    async with full_world.pool.acquire() as conn:
+        views = await store_reads.read_views(conn, [last["id"]])
+    assert views[last["id"]].position == 1001
+
+
+async def some_ids(world: QueueWorld, count: int, status: str = "queued") -> list[UUID]:
+    rows = await world.fetch(
+        "SELECT id FROM queue.jobs WHERE status = $1 ORDER BY id LIMIT $2", status, count
+    )
+    return [row["id"] for row in rows]
+
+
+async def explain(world: QueueWorld, name: str, *arguments: Any) -> list[dict[str, Any]]:
+    """Run a statement under EXPLAIN ANALYZE in a transaction that is undone; return its nodes."""
+    async with world.pool.acquire() as conn:
+        transaction = conn.transaction()
+        await transaction.start()
+        try:
+            text = await conn.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {STATEMENTS[name]}", *arguments
+            )
+        finally:
+            await transaction.rollback()
+    return list(_nodes(json.loads(text)[0]["Plan"]))
+
+
+def _nodes(plan: dict[str, Any]) -> Any:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def _full_scans(nodes: list[dict[str, Any]], table: str) -> list[dict[str, Any]]:
+    return [
+        node
+        for node in nodes
+        if node["Node Type"] == "Seq Scan" and node.get("Relation Name") == table
+    ]
+
+
+def _code_of(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+
+
+def test_the_store_functions_are_the_only_ones_to_hold_statements() -> None:
+    others = [
+        path.name
+        for path in FOLDER.glob("*.py")
+        if "_SQL[" in path.read_text() and not path.name.startswith("store")
+    ]
+    assert not others
