@@ -66,7 +66,7 @@ class _Open:
 
     def __init__(self, intake: IntakeClient) -> None:
         self._intake = intake
-        self._requests: asyncio.Queue[intake_pb2.RecordEventsRequest] = asyncio.Queue()
+        self._requests: asyncio.Queue[intake_pb2.RecordEventsRequest | None] = asyncio.Queue()
         self._acks: dict[int, asyncio.Future[Sequence[intake_pb2.RejectedEvent]]] = {}
         self.task = asyncio.create_task(self._run(), name="event_stream")
 
@@ -98,10 +98,12 @@ class _Open:
         except Exception as error:
             failure = error
         finally:
+            # A call that has ended still waits for its next request, and would for ever.
+            self._requests.put_nowait(None)
             for ack in list(self._acks.values()):
                 if not ack.done():
                     ack.set_exception(failure)
 
     async def _sent(self) -> AsyncIterator[intake_pb2.RecordEventsRequest]:
-        while True:
-            yield await self._requests.get()
+        while (request := await self._requests.get()) is not None:
+            yield request

@@ -35,6 +35,14 @@ _AWAY: tuple[type[BaseException], ...] = (EtapaError, *AWAY_ERRORS)
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
+class _RefusedError(Exception):
+    """A batch, or another one on its stream, was refused for what is in it."""
+
+    def __init__(self, events: int) -> None:
+        super().__init__(f"a batch of {events} events was refused")
+        self.events = events
+
+
 class Relay:
     """Relays in `lanes` that work side by side over one stream while there is much to do."""
 
@@ -80,7 +88,12 @@ class Relay:
         self, taken: Sequence[OutboxEvent], messages: Sequence[event_pb2.Event]
     ) -> list[tuple[int, str]]:
         if len(taken) > 1:
-            return _find(taken, await self._stream.send(messages))
+            try:
+                return _find(taken, await self._stream.send(messages))
+            except EtapaError as error:
+                if error.code in _REFUSALS:
+                    raise _RefusedError(len(taken)) from error
+                raise
         # By itself: on the shared stream somebody else's batch may be what is refused.
         try:
             return _find(taken, await self._stream.send_alone(messages))
@@ -97,10 +110,13 @@ class Relay:
         while True:
             try:
                 count = await self.relay_batch(limit)
+            except _RefusedError as error:
+                # One of its events is to blame: found by halves, and only it is set aside.
+                _log.warning("batch_refused", events=error.events, cause=str(error.__cause__))
+                limit = max(error.events // 2, 1)
+                continue
             except _AWAY as error:
                 self._note_failure(error)
-                # A batch that is refused as such may hold one event too large: find it.
-                limit = max(limit // 2, 1)
                 await asyncio.sleep(self._pause_s())
                 continue
             except Exception:
@@ -109,7 +125,7 @@ class Relay:
                 await asyncio.sleep(self._pause_s())
                 continue
             self._note_success()
-            is_full, limit = count >= limit, MAX_EVENTS
+            is_full, limit = count >= limit, min(limit * 2, MAX_EVENTS)
             if is_full:
                 self._wake_next(lane)
             else:
