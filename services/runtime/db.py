@@ -27,6 +27,9 @@ AWAY_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What a query meets between a dying server's last words and the end of the connection: "cannot
+    # switch to state 12; another operation (2) is in progress" (asyncpg 0.31, 2026-11-24).
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from services.runtime.db import migrate, open_pool
+from services.runtime.db import AWAY_ERRORS, migrate, open_pool
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -65,3 +67,43 @@ async def test_every_connection_commits_durably(database: str) -> None:
         assert await conn.fetchval("SHOW fsync") == "on"
         assert await conn.fetchval("SHOW application_name") == "etapa-test"
     await pool.close()
+
+
+LAST_WORDS = b"SFATAL\0VFATAL\0C57P02\0Mterminating connection because of crash\0\0"
+
+
+def said(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+@asynccontextmanager
+async def dying_server() -> AsyncIterator[tuple[str, list[asyncio.StreamWriter]]]:
+    """Speak just enough of Postgres's protocol for connections to open; yield DSN and lines."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def open_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        await reader.readexactly(size - 4)
+        # AuthenticationOk, then ReadyForQuery: the connection is open and idle.
+        writer.write(said(b"R", bytes(4)) + said(b"S", b"server_version\0" + b"18.0\0"))
+        writer.write(said(b"Z", b"I"))
+        lines.append(writer)
+
+    async with await asyncio.start_server(open_line, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"postgresql://etapa@127.0.0.1:{port}/etapa?sslmode=disable", lines
+        for line in lines:
+            line.close()
+
+
+async def test_a_query_after_the_last_words_of_a_dying_server_finds_it_away() -> None:
+    async with dying_server() as (dsn, lines):
+        connection = await asyncpg.connect(dsn)
+        lines[0].write(said(b"E", LAST_WORDS))
+        # A second line's opening is read after these words.
+        later = await asyncpg.connect(dsn)
+        with pytest.raises(AWAY_ERRORS) as caught:
+            await connection.fetchval("SELECT 1")
+        assert isinstance(caught.value, asyncpg.InternalClientError)
+        for each in (connection, later):
+            each.terminate()
