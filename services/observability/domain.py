@@ -146,7 +146,9 @@ class LedgerChange:
 
 @dataclass(frozen=True, slots=True)
 class NoteChange:
-    """A line beside a step."""
+    """A line beside a step; its details may complete those of an earlier step."""
+
+    completes: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,8 @@ Change: TypeAlias = (
 class Event:
     """One numbered thing that happened to a job.
 
-    `body` is the kind's message as stored; `details` the step's details as jsonb text or None.
+    `body` is the kind's message as stored; `details` the details of a step, or those that complete
+    one, as jsonb text or None.
     """
 
     job_id: UUID
@@ -213,8 +216,11 @@ class Event:
 
     @property
     def step(self) -> str | None:
-        """The step's code, None for other kinds."""
-        return self.change.step.value if isinstance(self.change, StepChange) else None
+        """The code of the step reached or completed, None for other kinds."""
+        if isinstance(self.change, StepChange):
+            return self.change.step.value
+        completes = self.change.completes if isinstance(self.change, NoteChange) else None
+        return completes.value if completes else None
 
 
 class JobNotFoundError(NotFoundError):

@@ -21,7 +21,7 @@ async def ensure_partitions(pool: Pool, now: datetime, days: int) -> int:
     Idempotent, and safe on any number of replicas. Ranges made with another `days` stay.
     """
     async with transaction(pool) as conn:
-        for time_range in _missing(await schema.read_ranges(conn), now, days):
+        for time_range in missing_ranges(await schema.read_ranges(conn), now, days):
             await schema.add_range(conn, time_range)
     made = 0
     async with pool.acquire() as conn:
@@ -32,7 +32,8 @@ async def ensure_partitions(pool: Pool, now: datetime, days: int) -> int:
     return made
 
 
-def _missing(known: list[TimeRange], now: datetime, days: int) -> list[TimeRange]:
+def missing_ranges(known: list[TimeRange], now: datetime, days: int) -> list[TimeRange]:
+    """Return the ranges of `days` to be added to those known, oldest first."""
     start = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if known:
         start = max(start, _time_of(known[-1].high))

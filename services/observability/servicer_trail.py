@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any
 
 from etapa.observability.v1 import trail_pb2, trail_pb2_grpc
@@ -11,7 +12,7 @@ from services.observability.feeds import Feeds
 from services.observability.find import find_jobs
 from services.observability.keeper import Keeper
 from services.observability.page import list_page
-from services.observability.store.row import JobFilter
+from services.observability.store.row import JobFilter, StoredEvent
 from services.observability.trail import get_payload, get_trail
 from services.observability.watch import Watch
 from services.observability.watch_jobs import JobsWatch
@@ -72,7 +73,7 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
                 if event is None:
                     yield trail_pb2.WatchResponse(heartbeat=watch.seq)
                 else:
-                    yield trail_pb2.WatchResponse(event=event_to_proto(event))
+                    yield _news_of(event)
 
     async def WatchJobs(
         self, request: trail_pb2.WatchJobsRequest, context: Any
@@ -120,3 +121,8 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
         job_id = uuid_from("job_id", request.job_id) if request.job_id else None
         payload_id = uuid_from("payload_id", request.payload_id)
         return payload_to_proto(*await get_payload(self._pool, self._blobs, job_id, payload_id))
+
+
+@lru_cache(maxsize=256)
+def _news_of(event: StoredEvent) -> trail_pb2.WatchResponse:
+    return trail_pb2.WatchResponse(event=event_to_proto(event))

@@ -98,7 +98,7 @@ def change_of(kind: Kind, body: bytes, details: str | None) -> Change:
         case Kind.LEDGER:
             return ledger_change(event_pb2.LedgerEvent.FromString(body))
         case Kind.NOTE:
-            return NoteChange()
+            return note_change(event_pb2.NoteEvent.FromString(body))
         case Kind.PAYLOAD:
             return payload_change(event_pb2.PayloadEvent.FromString(body))
         case Kind.REPEAT:
@@ -121,6 +121,11 @@ def step_change(message: event_pb2.StepEvent, details: str | None = None) -> Ste
         _failure_of(message.failure) if message.HasField("failure") else None,
         outputs_of(outputs) if outputs else None,
     )
+
+
+def note_change(message: event_pb2.NoteEvent) -> NoteChange:
+    """Read a note."""
+    return NoteChange(step_from(message.completes) if message.completes else None)
 
 
 def attempt_change(message: event_pb2.AttemptEvent) -> AttemptChange:

@@ -22,6 +22,7 @@ from services.observability.wire import (
     clean,
     digest_of,
     ledger_change,
+    note_change,
     outputs_of,
     payload_change,
     repeat_change,
@@ -171,7 +172,7 @@ def _change_from(kind: Kind, message: event_pb2.Event) -> tuple[Change, bytes, s
         case Kind.LEDGER:
             return ledger_change(message.ledger), message.ledger.SerializeToString(), None
         case Kind.NOTE:
-            return NoteChange(), message.note.SerializeToString(), None
+            return _note_from(message.note)
         case Kind.REPEAT:
             return repeat_change(message.repeat), message.repeat.SerializeToString(), None
         case Kind.OUTPUTS:
@@ -193,6 +194,13 @@ def _step_from(message: event_pb2.StepEvent) -> tuple[Change, bytes, str | None]
     else:
         details = jsonb_text(raw)
     return change, message.SerializeToString(), details
+
+
+def _note_from(message: event_pb2.NoteEvent) -> tuple[Change, bytes, str | None]:
+    change = note_change(message)
+    raw = message.details_json.encode()
+    fits = change.completes is not None and raw.lstrip()[:1] == b"{" and fits_jsonb(raw)
+    return change, message.SerializeToString(), message.details_json if fits else None
 
 
 def _job_id_of(text: str) -> UUID:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
 
 from etapa.observability.v1 import event_pb2, trail_pb2
 from services.observability.domain import Kind
@@ -24,6 +26,8 @@ from services.observability.wire import (
 from services.runninghub.verdicts import RetryWorth, Side
 from services.runtime.errors import InvalidInputError
 
+# Below the 4 MiB that client and server take, with room for what surrounds it.
+MAX_BYTES: Final = 3 * 1024 * 1024 + 512 * 1024
 _SIDES: Final = {
     None: trail_pb2.SIDE_UNSPECIFIED,
     Side.USER: trail_pb2.SIDE_USER,
@@ -116,7 +120,7 @@ def trail_to_proto(trail: Trail) -> trail_pb2.GetTrailResponse:
     """Return the whole story."""
     message = trail_pb2.GetTrailResponse(
         job=summary_to_proto(trail.job),
-        steps=map(_step_to_proto, trail.steps),
+        steps=_steps_to_proto(trail),
         attempts=map(_attempt_to_proto, trail.attempts),
         payloads=_infos_to_proto(trail),
         notes=map(_note_to_proto, trail.notes),
@@ -134,15 +138,47 @@ def trail_to_proto(trail: Trail) -> trail_pb2.GetTrailResponse:
         )
     if trail.verdict is not None:
         message.verdict.CopyFrom(_verdict_to_proto(trail.verdict))
+    _fit(message)
     return message
 
 
+def _fit(message: trail_pb2.GetTrailResponse) -> None:
+    """Leave out the middle of the longest lists until the message may be sent."""
+    while message.ByteSize() > MAX_BYTES:
+        lists: list[Any] = [message.steps, message.payloads, message.notes]
+        longest = max(lists, key=lambda each: sum(one.ByteSize() for one in each))
+        count = len(longest)
+        del longest[count // 4 : count - count // 4]
+        message.left_out += count - len(longest)
+
+
 def payload_to_proto(stored: StoredPayload, body: bytes) -> trail_pb2.GetPayloadResponse:
-    """Return a payload with its bytes."""
+    """Return a payload with its bytes; more than a message holds is cut and said so."""
     told = event_pb2.PayloadEvent.FromString(stored.event_body).info
     info = _merged(told, stored.info)
     _add_repeats(info, stored)
-    return trail_pb2.GetPayloadResponse(info=info, body=body)
+    if len(body) > MAX_BYTES:
+        info.truncated = True
+    return trail_pb2.GetPayloadResponse(info=info, body=body[:MAX_BYTES])
+
+
+def _steps_to_proto(trail: Trail) -> Iterator[trail_pb2.StepRecord]:
+    """Return the steps with what later notes complete of their details."""
+    notes = [event_pb2.NoteEvent.FromString(note.body) for note in trail.notes if note.details]
+    completing = {note.completes: note.details_json for note in notes}
+    for event in trail.steps:
+        record = _step_to_proto(event)
+        if record.step in completing:
+            record.details_json = _joined(record.details_json, completing[record.step])
+        yield record
+
+
+def _joined(details: str, more: str) -> str:
+    # Raw values keep numbers as they were written.
+    objects = [
+        msgspec.json.decode(text or "{}", type=dict[str, msgspec.Raw]) for text in (details, more)
+    ]
+    return msgspec.json.encode(objects[0] | objects[1]).decode()
 
 
 def _step_to_proto(event: StoredEvent) -> trail_pb2.StepRecord:

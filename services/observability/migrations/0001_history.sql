@@ -90,8 +90,10 @@ CREATE TABLE observability.events (
     -- The message of the kind (StepEvent, AttemptEvent, ...) without payload body and details.
     body bytea NOT NULL,
     PRIMARY KEY (job_id, seq),
-    CONSTRAINT step_is_set_iff_step CHECK ((kind = 'step') = (step IS NOT NULL)),
-    CONSTRAINT details_belong_to_steps CHECK (details IS NULL OR kind = 'step')
+    CONSTRAINT a_step_has_its_code CHECK (kind <> 'step' OR step IS NOT NULL),
+    -- A note may complete the details of an earlier step.
+    CONSTRAINT step_belongs CHECK (step IS NULL OR kind IN ('step', 'note')),
+    CONSTRAINT details_belong_to_steps CHECK (details IS NULL OR step IS NOT NULL)
 ) PARTITION BY RANGE (job_id);
 
 -- Bodies of calls to the provider and of its callbacks. The description is the event's body.

@@ -32,12 +32,16 @@ SELECT
     j.error_message,
     coalesce((
         SELECT jsonb_agg(
-            coalesce(e.details, '{}'::jsonb) || jsonb_build_object(
+            coalesce(e.details, '{}'::jsonb) || coalesce(n.details, '{}'::jsonb)
+            || jsonb_build_object(
                 'step', e.step,
                 'timestamp', to_char(
                     e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
             ORDER BY e.seq)
         FROM observability.events e
+        LEFT JOIN observability.events n
+            ON n.job_id = e.job_id AND n.kind = 'note' AND n.step = e.step AND n.seq > e.seq
+            AND n.seq <= j.through_seq
         WHERE e.job_id = j.job_id AND e.kind = 'step' AND e.seq <= j.through_seq
     ), '[]'::jsonb) AS step_history,
     (

@@ -12,9 +12,12 @@ from services.observability.domain import Kind, Status, Step
 from services.observability.fold import Projection
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StoredEvent:
-    """An event as read: `body` is the kind's message, `details` a step's details or None."""
+    """An event as read: `body` is the kind's message, `details` a step's details or None.
+
+    Equal to itself only, so that what is made of one for a thousand watchers is made once.
+    """
 
     job_id: UUID
     seq: int

@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 
 from etapa.observability.v1 import event_pb2, intake_pb2, trail_pb2
 from etapa.queue.v1 import job_pb2, operations_pb2
+from services.runtime.blobs import BlobStore
 from services.runtime.ids import new_id
 from tests.support.history import (
     CALLBACK,
@@ -386,6 +387,33 @@ async def test_a_huge_job_is_shown_by_its_ends(service: Observability) -> None:
     assert (trail.steps[0].seq, trail.steps[-1].seq) == (1, len(job.events))
     assert trail.left_out == 5005 - 2000
     assert len(trail.ledger) == 1
+
+
+async def test_a_job_of_very_long_details_is_cut_to_what_a_message_holds(
+    service: Observability,
+) -> None:
+    job = queued()
+    for _ in range(150):
+        job.step("queued", "queued", text="x" * 60_000)
+    await service.record(job.events, size=40)
+    trail = await service.get_trail(job.job_id)
+    assert (trail.steps[0].seq, trail.steps[-1].seq) == (1, len(job.events))
+    assert trail.left_out == 155 - len(trail.steps)
+    assert 0 < len(trail.steps) < 155
+
+
+async def test_a_blob_larger_than_a_message_is_cut_and_says_so(
+    service: Observability, tmp_path: Path
+) -> None:
+    blob = await BlobStore(str(tmp_path / "blobs")).put(b"\x01" * 5_000_000)
+    job = queued()
+    payload_id = job.reply(b"")
+    job.events[-1].payload.blob_sha256 = blob.sha256
+    await service.record_jobs(job)
+    found = await get_payload(service, payload_id, job.job_id)
+    assert found.info.truncated
+    assert found.body == b"\x01" * len(found.body)
+    assert len(found.body) > 3_000_000
 
 
 async def test_one_stream_of_many_senders_at_once_loses_nothing(service: Observability) -> None:
