@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from services.queue.domain import (
     Change,
     JobState,
     JobStatus,
+    MediaFile,
     Step,
     Submission,
     TimeLimits,
@@ -96,11 +97,8 @@ def submit(
     draft = Draft(job, now, policy)
     draft.change.submission = submission
     draft.job.submission_sha256 = submission_sha256
-    media = [
-        {"name": m.name, "fileName": m.file_name, "bytes": m.bytes, "sha256": m.sha256}
-        for m in submission.media
-    ]
-    draft.note("MEDIA_STORED", "the media is in our storage", {"media": media})
+    stored = _stored_details(submission.media)
+    draft.note("MEDIA_STORED", "the media is in our storage", stored, completes=Step.UPLOAD)
     for adjusted in submission.adjustments:
         sent = f"sent as {adjusted.sent}" if adjusted.sent else "not sent"
         text = f"{adjusted.field} {adjusted.given} is {sent}: {adjusted.why}"
@@ -127,6 +125,21 @@ def submit(
     draft.step(Step.QUEUE_CHECK, JobStatus.PENDING, check)
     draft.step(Step.QUEUED, JobStatus.QUEUED, {"position": queue.queue_length + 1})
     return draft.change
+
+
+def _stored_details(media: Sequence[MediaFile]) -> dict[str, Any]:
+    """Return the detail keys of `upload`; several files stand side by side, and one by one."""
+    details: dict[str, Any] = {
+        "fileName": ", ".join(m.file_name for m in media),
+        "bytes": sum(m.bytes for m in media),
+        "sha256": ", ".join(m.sha256 for m in media),
+    }
+    if len(media) > 1:
+        details["files"] = [
+            {"name": m.name, "fileName": m.file_name, "bytes": m.bytes, "sha256": m.sha256}
+            for m in media
+        ]
+    return details
 
 
 def split_charge(cost: int, balances: Mapping[str, int]) -> dict[str, int] | None:

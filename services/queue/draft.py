@@ -62,9 +62,12 @@ class Draft:
         body = {"step": step.value, "status": status.value, "details": details or {}, **more}
         self._event(EventKind.STEP, body)
 
-    def note(self, code: str, text: str, details: Details | None = None) -> None:
-        """Put a line beside the current step."""
-        self._event(EventKind.NOTE, {"code": code, "text": text, "details": details or {}})
+    def note(
+        self, code: str, text: str, details: Details | None = None, completes: Step | None = None
+    ) -> None:
+        """Put a line beside the current step; its details may complete those of an earlier one."""
+        body = {"code": code, "text": text, "details": details or {}}
+        self._event(EventKind.NOTE, {**body, "completes": completes.value if completes else ""})
 
     def payloads(self, payloads: Sequence[Payload], *, deciding: bool = False) -> None:
         """Keep raw bytes; `deciding` marks the last response as what settled the matter."""

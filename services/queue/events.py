@@ -49,6 +49,7 @@ class _Note(msgspec.Struct):
     code: str
     text: str
     details: msgspec.Raw = _EMPTY
+    completes: str = ""
 
 
 class _Ledger(msgspec.Struct):
@@ -190,7 +191,10 @@ def _ledger(event: OutboxEvent) -> dict[str, Any]:
 def _note(event: OutboxEvent) -> dict[str, Any]:
     body = _note_of(event.body)
     details = _object_text(body.details)
-    return {"note": event_pb2.NoteEvent(code=body.code, text=body.text, details_json=details)}
+    note = event_pb2.NoteEvent(code=body.code, text=body.text, details_json=details)
+    if body.completes:
+        note.completes = STEPS[body.completes]
+    return {"note": note}
 
 
 def _repeat(event: OutboxEvent) -> dict[str, Any]:

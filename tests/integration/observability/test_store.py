@@ -100,8 +100,8 @@ async def test_the_view_reads_one_partition_by_id(filled: str) -> None:
     assert not await sequential_scans(conn, plan), plan
     await conn.close()
     scans = [line for line in plan.splitlines() if "Scan" in line and "never executed" not in line]
-    # One of jobs, one of its steps, and one for each raw column.
-    assert len(scans) == 4, plan
+    # One of jobs, two of its steps and what completes them, and one for each raw column.
+    assert len(scans) == 5, plan
 
 
 async def test_a_list_bounded_in_time_holds_the_jobs_of_that_time_only(filled: str) -> None:

@@ -353,20 +353,26 @@ class NoteEvent(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     DETAILS_JSON_FIELD_NUMBER: builtins.int
+    COMPLETES_FIELD_NUMBER: builtins.int
     code: builtins.str
     """UPPER_SNAKE, for example ACCOUNT_FULL, RETRY_SCHEDULED, FOUND_BY_POLL, LATE_CALLBACK."""
     text: builtins.str
     """One sentence in English."""
     details_json: builtins.str
     """Facts, one JSON object; empty for none."""
+    completes: etapa.queue.v1.job_pb2.Step.ValueType
+    """The earlier step whose details these complete, known only later (the digest of an upload, say);
+    unspecified for none. Trails and views show them with that step.
+    """
     def __init__(
         self,
         *,
         code: builtins.str = ...,
         text: builtins.str = ...,
         details_json: builtins.str = ...,
+        completes: etapa.queue.v1.job_pb2.Step.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "details_json", b"details_json", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "completes", b"completes", "details_json", b"details_json", "text", b"text"]) -> None: ...
 
 Global___NoteEvent: typing_extensions.TypeAlias = NoteEvent
 
