@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from etapa_client import EtapaClient
-from services.queue.assembly import assemble
+from services.queue.assembly import assemble, call_limits
 from services.queue.server import make_server
 from services.queue.settings import Settings
 from services.runninghub.client import RunningHubClient
@@ -29,7 +29,8 @@ async def main(
     size = settings.database_connections
     pool = await open_pool(settings.database_url, NAME, min_size=0, max_size=size)
     client = EtapaClient(observability=settings.observability_address, tracer=ClientTracer())
-    async with RunningHubClient(fetch_allow=settings.fetch_allow) as provider, client:
+    limits = call_limits(settings)
+    async with RunningHubClient(limits, settings.fetch_allow) as provider, client:
         parts = assemble(settings, pool, provider, client)
         server = make_server(settings, parts)
         port = await server.start()

@@ -31,7 +31,7 @@ from services.queue.starter import Starter
 from services.queue.sweeper import Sweeper
 from services.queue.transitions import Transitions
 from services.queue.waiters import Waiters
-from services.runninghub.client import RunningHubClient
+from services.runninghub.client import Limits, RunningHubClient
 from services.runtime.blobs import BlobStore
 from services.runtime.db import AWAY_ERRORS, Pool, migrate
 from services.runtime.log import get_log
@@ -123,6 +123,17 @@ class Assembly:
             _log.warning("drain_cut_short", error=type(error).__name__)
 
 
+def call_limits(settings: Settings) -> Limits:
+    """Return how long and how many calls to the provider may be; never below two seconds."""
+    policy = settings.policy
+    return Limits(
+        start_reply_timeout_s=max(policy.scaled(policy.start_call_s), 2.0),
+        reply_timeout_s=max(policy.scaled(policy.query_call_s), 2.0),
+        max_starts=settings.max_starts,
+        max_calls=settings.max_queries,
+    )
+
+
 def assemble(
     settings: Settings, pool: Pool, provider: RunningHubClient, client: EtapaClient
 ) -> Assembly:
@@ -177,7 +188,12 @@ def assemble(
         ledger=Ledger(pool, _now),
         dispatcher=dispatcher,
         reconciler=Reconciler(
-            transitions, provider, recorder, max_queries=settings.max_queries, poll_s=poll_s
+            transitions,
+            provider,
+            recorder,
+            placement,
+            max_queries=settings.max_queries,
+            poll_s=poll_s,
         ),
         finisher=finisher,
         leases=leases,

@@ -93,6 +93,12 @@ class Placement:
             for node in work.submission.nodes
         )
 
+    async def forget(self, work: Work) -> None:
+        """Upload the job's media anew next time: the provider says that it has lost them."""
+        digests = [item.sha256 for item in work.submission.media]
+        async with self._pool.acquire() as conn:
+            await store_uploads.forget_uploads(conn, work.account, digests)
+
     def _needs_upload(self, nodes: Sequence[Node]) -> list[str]:
         names = [node.media_file for node in nodes if node.media_file]
         if not self._public_url:

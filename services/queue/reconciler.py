@@ -16,6 +16,7 @@ from services.queue import command as c
 from services.queue import store
 from services.queue.command import Payload
 from services.queue.domain import Change
+from services.queue.placement import Placement
 from services.queue.recorder import Recorder, answer_sha256
 from services.queue.store import Work
 from services.queue.transitions import Hint, Transitions, persist
@@ -50,6 +51,7 @@ class Reconciler:
         transitions: Transitions,
         provider: Provider,
         recorder: Recorder,
+        placement: Placement,
         *,
         max_queries: int = 64,
         poll_s: float = 1.0,
@@ -57,6 +59,7 @@ class Reconciler:
         self._transitions = transitions
         self._provider = provider
         self._recorder = recorder
+        self._placement = placement
         self._max_queries = max_queries
         self._poll_s = poll_s
         self._hint = Hint()
@@ -125,13 +128,16 @@ class Reconciler:
             verdict = classify(evidence_of(Stage.RUN, reply, call.transport))
             words = call.exchange.error or verdict.words
             return await self._miss(work, words, payloads)
+        verdict = classify(evidence_of(Stage.RUN, reply))
+        if verdict.error_class == "input_missing":
+            await self._placement.forget(work)
         return await persist(
             self._transitions,
             c.Answer(
                 job_id=work.job_id,
                 attempt=work.attempt,
                 report=reply,
-                verdict=classify(evidence_of(Stage.RUN, reply)),
+                verdict=verdict,
                 payloads=payloads,
                 answer_sha256=answer_sha256(call.exchange),
                 by_callback=work.callbacks > 0,

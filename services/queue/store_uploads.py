@@ -29,3 +29,8 @@ async def keep_upload(
 ) -> None:
     """Remember an upload until it expires."""
     await conn.execute(_SQL["keep_upload"], account, sha256, file_name, download_url, expires_at)
+
+
+async def forget_uploads(conn: Connection, account: str, sha256s: Sequence[str]) -> None:
+    """Forget files that an account no longer has."""
+    await conn.execute(_SQL["forget_uploads"], account, list(sha256s))

@@ -95,7 +95,7 @@ async def running_queue(
         starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
         loops = [
             Dispatcher(transitions, starter, global_limit=0, poll_s=0.05).run(stop),
-            Reconciler(transitions, provider, recorder, poll_s=0.05).run(stop),
+            Reconciler(transitions, provider, recorder, placement, poll_s=0.05).run(stop),
             Finisher(
                 transitions,
                 provider,

@@ -44,6 +44,8 @@ def channel_options() -> list[tuple[str, Any]]:
         # than the first back-off, and a refused connection does not wait for it.
         ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        # With several addresses all replicas share the calls.
+        ("grpc.lb_policy_name", "round_robin"),
         # This client retries by itself, so that it can tell what is safe to repeat.
         ("grpc.enable_retries", 0),
     ]

@@ -199,3 +199,13 @@ async def test_no_key_stands_in_any_stored_payload(queue: QueueProcess) -> None:
     assert not [
         row for row in rows if KEY in row["body"] or KEY.encode() in (row["content"] or b"")
     ]
+
+
+async def test_media_that_the_provider_lost_is_uploaded_anew(
+    queue: QueueProcess, emulator: EmulatorHandle
+) -> None:
+    await queue.until(await queue.run())
+    await queue.world.fetch("UPDATE queue.uploads SET file_name = 'openapi/lost.jpg'")
+    job = await queue.until(await queue.run())
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2)
+    assert len(await emulator.admin.events("upload")) == 2
