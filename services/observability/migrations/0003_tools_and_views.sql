@@ -39,9 +39,14 @@ SELECT
                     e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
             ORDER BY e.seq)
         FROM observability.events e
-        LEFT JOIN observability.events n
-            ON n.job_id = e.job_id AND n.kind = 'note' AND n.step = e.step AND n.seq > e.seq
-            AND n.seq <= j.through_seq
+        LEFT JOIN (
+            -- Of several notes the last counts, so that a step stays one entry.
+            SELECT DISTINCT ON (x.step) x.step, x.seq, x.details
+            FROM observability.events x
+            WHERE x.job_id = j.job_id AND x.kind = 'note' AND x.step IS NOT NULL
+                AND x.seq <= j.through_seq
+            ORDER BY x.step, x.seq DESC
+        ) n ON n.step = e.step AND n.seq > e.seq
         WHERE e.job_id = j.job_id AND e.kind = 'step' AND e.seq <= j.through_seq
     ), '[]'::jsonb) AS step_history,
     (
