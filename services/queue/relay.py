@@ -87,23 +87,28 @@ class Relay:
     async def _send(
         self, taken: Sequence[OutboxEvent], messages: Sequence[event_pb2.Event]
     ) -> list[tuple[int, str]]:
-        if len(taken) > 1:
-            try:
-                return _find(taken, await self._stream.send(messages))
-            except EtapaError as error:
-                if error.code in _REFUSALS:
-                    raise _RefusedError(len(taken)) from error
-                raise
-        # By itself: on the shared stream somebody else's batch may be what is refused.
         try:
-            return _find(taken, await self._stream.send_alone(messages))
+            return _find(taken, await self._stream.send(messages))
+        except EtapaError as error:
+            if error.code not in _REFUSALS:
+                raise
+            if len(taken) > 1:
+                raise _RefusedError(len(taken)) from error
+        return await self._send_alone(taken[0], messages)
+
+    async def _send_alone(
+        self, event: OutboxEvent, messages: Sequence[event_pb2.Event]
+    ) -> list[tuple[int, str]]:
+        """Send one event by itself: on the shared stream somebody else's may be what is refused."""
+        try:
+            return _find([event], await self._stream.send_alone(messages))
         except EtapaError as error:
             if error.code not in _REFUSALS:
                 raise
             why = f"{error.reason}: {error}"
-            _log.exception("event_refused", job_id=str(taken[0].job_id), seq=taken[0].seq)
-            await self._stream.send_alone([stand_in(taken[0], why)])
-            return [(taken[0].id, why)]
+            _log.exception("event_refused", job_id=str(event.job_id), seq=event.seq)
+            await self._stream.send_alone([stand_in(event, why)])
+            return [(event.id, why)]
 
     async def _run_lane(self, lane: int) -> None:
         limit = MAX_EVENTS

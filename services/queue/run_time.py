@@ -32,6 +32,8 @@ class RunTimes:
                 await self.flush()
             except AWAY_ERRORS as error:
                 _log.debug("run_times_not_written", error=type(error).__name__)
+            except Exception:
+                _log.exception("run_times_broke")
 
     async def flush(self) -> None:
         """Write what was seen since the last time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from etapa.queue.v1 import operations_pb2, operations_pb2_grpc
+from services.queue import check
 from services.queue import mapping_operations as mapping
 from services.queue.operations import Operations
 
@@ -35,8 +36,9 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         self, request: operations_pb2.SetToolRequest, context: Any
     ) -> operations_pb2.SetToolResponse:
         """Pause or resume a tool."""
-        await self._operations.set_tool(request.tool, paused=request.paused)
-        return operations_pb2.SetToolResponse(tool=request.tool, paused=request.paused)
+        tool = check.text("tool", request.tool, check.MAX_NAME, least=1)
+        await self._operations.set_tool(tool, paused=request.paused)
+        return operations_pb2.SetToolResponse(tool=tool, paused=request.paused)
 
     async def AnnounceTools(
         self, request: operations_pb2.AnnounceToolsRequest, context: Any

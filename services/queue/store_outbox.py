@@ -28,14 +28,6 @@ class OutboxEvent:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxCount:
-    """How many events wait, and how many could not be told as they are."""
-
-    waiting: int
-    rejected: int
-
-
 async def take_events(conn: Connection, limit: int, max_bytes: int) -> list[OutboxEvent]:
     """Return the oldest events that nobody else has in hand; locked until the transaction ends."""
     rows = await conn.fetch(_SQL["take_events"], limit, max_bytes)
@@ -48,12 +40,6 @@ async def delete_events(
     """Delete told events; keep aside those (id, why) that could not be told as they are."""
     rejected_ids, why = [each for each, _ in rejected], [text for _, text in rejected]
     await conn.execute(_SQL["delete_events"], ids, rejected_ids, why, now)
-
-
-async def count_outbox(conn: Connection, up_to: int) -> OutboxCount:
-    """Count waiting events up to a number, and those kept aside."""
-    row = await conn.fetchrow(_SQL["count_outbox"], up_to)
-    return OutboxCount(**dict(row or {}))
 
 
 async def prune_jobs(conn: Connection, before: datetime, limit: int) -> int:

@@ -60,6 +60,8 @@ class Waiters:
                 await self._poll()
             except AWAY_ERRORS as error:
                 _log.warning("wait_poll_failed", error=type(error).__name__)
+            except Exception:
+                _log.exception("wait_poll_broke")
 
     def close(self) -> None:
         """End all waits, now and later: the process is stopping."""

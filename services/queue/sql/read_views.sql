@@ -2,7 +2,11 @@
 -- $1 job ids, $2 highest exact place. Index: jobs_pkey, attempts_pkey, jobs_waiting (at most $2
 -- entries a call, and none where no job of the call waits).
 WITH wanted AS MATERIALIZED (
-  SELECT j.* FROM queue.jobs j WHERE j.id = ANY($1::uuid[])
+  SELECT j.id, j.tool, j.variant, j.user_id, j.status, j.current_step, j.failed_at_step,
+         j.error_message, j.error_class, j.attempt, j.cost, j.created_at, j.started_at,
+         j.completed_at, j.retry_of, j.cancel_requested_at, j.outputs, j.traceparent, j.seq,
+         j.input_json, j.phase, j.enqueue_seq
+    FROM queue.jobs j WHERE j.id = ANY($1::uuid[])
 ), line AS MATERIALIZED (
   SELECT q.enqueue_seq, row_number() OVER (ORDER BY q.enqueue_seq) AS place
     FROM (SELECT j.enqueue_seq FROM queue.jobs j

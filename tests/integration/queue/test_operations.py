@@ -370,3 +370,9 @@ async def test_a_full_account_is_listed_with_its_rest(
     assert account.health == operations_pb2.ACCOUNT_HEALTH_FULL
     assert account.rests_until.ToDatetime() > world.now.replace(tzinfo=None)
     assert account.last_error
+
+
+@pytest.mark.parametrize("tool", ["", "a\x00", "t" * 129])
+async def test_a_tool_of_no_possible_name_is_refused(queue: QueueServer, tool: str) -> None:
+    with pytest.raises(errors.InvalidInputError):
+        await queue.client.operations.set_tool(tool, paused=True)
