@@ -46,6 +46,20 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The loops that talk to the provider."""
+
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+    finisher: Finisher
+
+    def wake(self) -> None:
+        """Let each look around now, or notice that it is to stop."""
+        for worker in (self.dispatcher, self.reconciler, self.finisher):
+            worker.wake()
+
+
 @dataclass(slots=True)
 class Assembly:
     """All parts of one queue process, wired."""
@@ -60,9 +74,7 @@ class Assembly:
     overview: Overview
     operations: Operations
     ledger: Ledger
-    dispatcher: Dispatcher
-    reconciler: Reconciler
-    finisher: Finisher
+    workers: Workers
     leases: LeaseKeeper
     sweeper: Sweeper
     relay: Relay
@@ -87,7 +99,7 @@ class Assembly:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all loops until `stop` is set and what is under way has ended."""
-        workers = (self.dispatcher, self.reconciler, self.finisher)
+        workers = self.workers
         async with asyncio.TaskGroup() as group:
             forever = [
                 group.create_task(loop)
@@ -100,11 +112,14 @@ class Assembly:
                     self.waiters.run(),
                 )
             ]
-            working = [group.create_task(worker.run(stop)) for worker in workers]
+            working = [
+                group.create_task(workers.dispatcher.run(stop)),
+                group.create_task(workers.reconciler.run(stop)),
+                group.create_task(workers.finisher.run(stop)),
+            ]
             await stop.wait()
             self.waiters.close()
-            for worker in workers:
-                worker.wake()
+            workers.wake()
             await self._within(self.settings.drain_s, asyncio.wait(working))
             for task in working:
                 task.cancel()
@@ -138,43 +153,9 @@ def assemble(
     settings: Settings, pool: Pool, provider: RunningHubClient, client: EtapaClient
 ) -> Assembly:
     """Wire the parts; starts nothing."""
-    policy = settings.policy
-    transitions = Transitions(pool, policy, _now)
-    blobs = BlobStore(settings.blobs)
-    recorder, leases = Recorder(blobs), LeaseKeeper(transitions)
-    callbacks, reader = Callbacks(transitions), Reader(pool)
-    placement = Placement(
-        pool,
-        provider,
-        blobs,
-        recorder,
-        _now,
-        public_url=settings.public_url,
-        media_key=settings.media_key,
-        time_scale=policy.time_scale,
-    )
-    starter = Starter(
-        transitions, provider, placement, recorder, leases, public_url=settings.public_url
-    )
-    poll_s = min(max(policy.scaled(1.0), 0.1), 1.0)
-    dispatcher = Dispatcher(
-        transitions,
-        starter,
-        global_limit=settings.global_limit,
-        max_starts=settings.max_starts,
-        poll_s=poll_s,
-    )
-    finisher = Finisher(
-        transitions,
-        provider,
-        blobs,
-        recorder,
-        leases,
-        media_url=settings.media_url,
-        media_key=settings.media_key,
-        max_jobs=settings.max_savings,
-        poll_s=poll_s,
-    )
+    transitions = Transitions(pool, settings.policy, _now)
+    callbacks, reader, leases = Callbacks(transitions), Reader(pool), LeaseKeeper(transitions)
+    workers = _make_workers(settings, transitions, provider, leases)
     return Assembly(
         settings=settings,
         pool=pool,
@@ -184,10 +165,46 @@ def assemble(
         reader=reader,
         waiters=Waiters(transitions, reader),
         overview=Overview(pool, _now, settings.global_limit),
-        operations=Operations(pool, _now, dispatcher.wake),
+        operations=Operations(pool, _now, workers.dispatcher.wake),
         ledger=Ledger(pool, _now),
-        dispatcher=dispatcher,
-        reconciler=Reconciler(
+        workers=workers,
+        leases=leases,
+        sweeper=Sweeper(transitions, callbacks, every_s=_poll_s(settings)),
+        relay=Relay(transitions, EventStream(client.intake)),
+        run_times=RunTimes(transitions),
+        pruner=Pruner(pool, _now, keep_finished_s=settings.keep_finished_s),
+    )
+
+
+def _make_workers(
+    settings: Settings,
+    transitions: Transitions,
+    provider: RunningHubClient,
+    leases: LeaseKeeper,
+) -> Workers:
+    blobs = BlobStore(settings.blobs)
+    recorder, poll_s = Recorder(blobs), _poll_s(settings)
+    media_key, public_url = settings.media_key, settings.public_url
+    placement = Placement(
+        transitions.pool,
+        provider,
+        blobs,
+        recorder,
+        _now,
+        public_url=public_url,
+        media_key=media_key,
+        time_scale=settings.policy.time_scale,
+    )
+    starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
+    return Workers(
+        Dispatcher(
+            transitions,
+            starter,
+            global_limit=settings.global_limit,
+            max_starts=settings.max_starts,
+            poll_s=poll_s,
+        ),
+        Reconciler(
             transitions,
             provider,
             recorder,
@@ -195,10 +212,20 @@ def assemble(
             max_queries=settings.max_queries,
             poll_s=poll_s,
         ),
-        finisher=finisher,
-        leases=leases,
-        sweeper=Sweeper(transitions, callbacks, every_s=poll_s),
-        relay=Relay(transitions, EventStream(client.intake)),
-        run_times=RunTimes(transitions),
-        pruner=Pruner(pool, _now, keep_finished_s=settings.keep_finished_s),
+        Finisher(
+            transitions,
+            provider,
+            blobs,
+            recorder,
+            leases,
+            media_url=settings.media_url,
+            media_key=media_key,
+            max_jobs=settings.max_savings,
+            poll_s=poll_s,
+        ),
     )
+
+
+def _poll_s(settings: Settings) -> float:
+    """Return how often the loops look by themselves; hints wake them sooner."""
+    return min(max(settings.policy.scaled(1.0), 0.1), 1.0)
