@@ -27,7 +27,7 @@ from services.queue.domain import (
 from services.queue.draft import Draft
 from services.queue.policy import Policy
 from services.queue.result import results_to_json
-from services.queue.start import retry, take_task_id
+from services.queue.start import adopt_task, retry
 from services.runninghub.report import TaskReport, TaskState
 from services.runninghub.verdicts import Stage, failure_class, with_retry_overrides
 
@@ -57,13 +57,19 @@ def see_callback(job: JobState, command: SeeCallback, now: datetime, policy: Pol
         draft.note("DUPLICATE_CALLBACK", "the provider sent the same callback again")
     if job.status.is_final:
         _see_late(draft, command)
-    elif attempt.phase is Phase.SUBMITTING and command.task_id and attempt.is_unknown:
-        draft.note("TASK_ADOPTED", "the callback names the task of a start without a reply")
-        take_task_id(draft, command.task_id)
-        attempt.next_poll_at = now
+    elif attempt.phase is Phase.SUBMITTING and command.task_id:
+        _name_task(draft, command.task_id)
     elif attempt.phase is Phase.ACCEPTED:
         attempt.next_poll_at = now
     return draft.change
+
+
+def _name_task(draft: Draft, task_id: str) -> None:
+    """Take the task id of a start without a reply; keep it where a reply may still come."""
+    if draft.attempt.is_unknown:
+        adopt_task(draft, task_id)
+    else:
+        draft.attempt.task_id = task_id
 
 
 def _see_late(draft: Draft, command: SeeCallback) -> None:

@@ -174,12 +174,21 @@ def lose_reply(job: JobState, command: LoseReply, now: datetime, policy: Policy)
 
 
 def mark_unknown(draft: Draft, text: str) -> None:
-    """Mark a submitting attempt as one whose fate only its callback can tell."""
+    """Mark a submitting attempt as one whose fate only its callback can tell, or has told."""
     attempt = draft.attempt
     attempt.is_unknown = True
     attempt.lease_until = None
     draft.note("SUBMIT_UNKNOWN", text)
     draft.attempt_event()
+    if attempt.task_id:
+        adopt_task(draft, attempt.task_id)
+
+
+def adopt_task(draft: Draft, task_id: str) -> None:
+    """Go on with the task that a callback names for a start without a reply."""
+    draft.note("TASK_ADOPTED", "the callback names the task of a start without a reply")
+    take_task_id(draft, task_id)
+    draft.attempt.next_poll_at = draft.now
 
 
 def _wait_for_account(draft: Draft, verdict: Verdict, health: Health) -> None:
@@ -188,6 +197,7 @@ def _wait_for_account(draft: Draft, verdict: Verdict, health: Health) -> None:
     attempt.error_class = verdict.error_class
     attempt.lease_until = None
     attempt.is_unknown = False
+    attempt.task_id = ""
     draft.free_slot()
     code, text = _NOTES[health]
     draft.note(code, text, {"accountName": attempt.account, "words": verdict.words})

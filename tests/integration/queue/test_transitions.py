@@ -185,6 +185,22 @@ async def test_a_callback_adopts_the_task_of_a_lost_reply(world: QueueWorld) -> 
     await world.check()
 
 
+async def test_a_callback_before_the_reply_is_lost_adopts_the_task(world: QueueWorld) -> None:
+    job_id = await world.enqueue()
+    (claimed,) = await world.claim()
+    await begin(world, claimed)
+    await world.transitions.run(play.callback(job_id, 1, world.now))
+    job = await world.job(job_id)
+    assert job.status is JobStatus.STARTING, "the reply may still come"
+    world.later(120)
+    await world.transitions.run(c.ExpireLease(job_id, 1))
+    job = await world.job(job_id)
+    assert job.status is JobStatus.RUNNING
+    assert job.current is not None
+    assert (job.current.task_id, job.current.next_poll_at) == ("7", world.now)
+    await world.check()
+
+
 async def test_a_late_success_is_delivered_free_and_the_status_stays(world: QueueWorld) -> None:
     job_id = await world.enqueue()
     (claimed,) = await world.claim()
