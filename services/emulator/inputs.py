@@ -92,22 +92,27 @@ class InputReader:
 
 def _missing(item: Field, value: str) -> Reason:
     place = PurePosixPath("/workspace/ComfyUI/input") / value
-    return _reason(item, "FileNotFoundError", f"[Errno 2] No such file or directory: '{place}'")
+    words = f"[Errno 2] No such file or directory: '{place}'"
+    return _reason(item, "input_missing", "FileNotFoundError", words)
 
 
 def _http_error(item: Field, status: int) -> Reason:
-    return _reason(item, "requests.exceptions.HTTPError", f"{status} Client Error for url")
+    # The words of requests; a server's error says nothing about whether the file is there.
+    known = 400 <= status < 500
+    words = f"{status} {'Client' if known else 'Server'} Error for url"
+    error_class = "input_missing" if known else "unknown"
+    return _reason(item, error_class, "requests.exceptions.HTTPError", words)
 
 
 def _unreachable(item: Field, url: str, error: Exception) -> Reason:
     host = urlsplit(url).netloc
     words = f"HTTPSConnectionPool(host='{host}'): Max retries exceeded ({type(error).__name__})"
-    return _reason(item, "requests.exceptions.ConnectionError", words)
+    return _reason(item, "infra", "requests.exceptions.ConnectionError", words)
 
 
-def _reason(item: Field, kind: str, words: str) -> Reason:
+def _reason(item: Field, error_class: str, kind: str, words: str) -> Reason:
     return Reason(
-        "unknown",
+        error_class,
         exception_type=kind,
         exception_message=words,
         node_name=item.node_name,

@@ -140,6 +140,27 @@ async def test_file_of_another_account_is_our_fault(
     assert (verdict.error_class, verdict.failure.side) == ("input_missing", "us")
 
 
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("api/gone.jpg", "input_missing"),
+        ("{emulator}/gone.jpg", "input_missing"),
+        ("http://127.0.0.1:1/away.jpg", "infra"),
+    ],
+)
+async def test_an_input_that_can_t_be_loaded_has_the_class_of_the_emulator_s_log(
+    emulator: EmulatorHandle, client: RunningHubClient, account: Account, image: str, found: str
+) -> None:
+    wanted = upscale(image.format(emulator=emulator.base_url))
+    task_id = await started(client, account, wanted)
+
+    verdict = judge_task(await ended(emulator, client, account, task_id))
+    (line,) = await emulator.admin.events("run_ended")
+
+    assert verdict is not None
+    assert (verdict.error_class, line["error_class"]) == (found, found)
+
+
 @pytest.mark.parametrize("action", ["reset", "hang", "http", "garbage"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_start_that_settles_nothing_is_unknown_whether_accepted_or_not(
