@@ -49,7 +49,8 @@ def dimensions(path: Path) -> tuple[int, int]:
                 return stream.width, stream.height
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).size
-    except (OSError, IndexError) as error:  # PyAV's errors and Pillow's are OSErrors
+    # PyAV's errors are not all OSErrors; bad data is a ValueError.
+    except (OSError, ValueError, IndexError) as error:
         raise OutputError(f"{path} is no image or video: {error}") from error
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
-from etapa_client.errors import JobNotFoundError
+from etapa_client.errors import InvalidInputError, JobNotFoundError
 from etapa_client.names import STATUS_NAMES, STATUSES, STEP_NAMES, STEPS
 from etapa_client.trail import summary_to_json
 from services.cli.choice import parse_span_s, pick
@@ -32,11 +32,15 @@ _NO_MATCH = Words(
     "nothing has the id {query!r}: give a job, provider task, trace, delivery, request, user or "
     "output URL",
 )
+_MANY = Words(
+    "{count} jobs têm o id {query!r}: `etapa find {query}` os lista",
+    "{count} jobs have the id {query!r}: `etapa find {query}` lists them",
+)
 _MORE = Words("há mais; --limit mostra mais", "there are more; --limit shows more")
 
 
 class NothingFoundError(CliError):
-    """Nothing has this id."""
+    """Nothing has this id, or too much has."""
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +128,7 @@ def find(
     session = open_session(context, lang, as_json)
     matches = run(session, lambda client: client.trail.find(query))
     if not matches:
-        raise NothingFoundError(session.say(_NO_MATCH, query=query))
+        raise NothingFoundError(_not_one(session, query, 0))
     if as_json:
         for match in matches:
             session.json({"matched": match.matched, "job": summary_to_json(match.job)})
@@ -138,16 +142,20 @@ def find(
 async def _find_story(session: Session, client: EtapaClient, job_id: str) -> Story:
     try:
         story, away = await read_story(client, job_id)
-    except JobNotFoundError:
+    except (JobNotFoundError, InvalidInputError) as error:
         matches = await client.trail.find(job_id)
         if len(matches) != 1:
-            raise
+            raise NothingFoundError(_not_one(session, job_id, len(matches))) from error
         story, away = await read_story(client, matches[0].job.job_id)
     if away is not None:
         if session.as_json and not story.trail.through_seq:
             raise away  # a program must not take the missing history for an empty one
         session.warn(one_line(str(away)))
     return story
+
+
+def _not_one(session: Session, query: str, count: int) -> str:
+    return session.say(_MANY if count else _NO_MATCH, query=query, count=count)
 
 
 async def _read_payload(

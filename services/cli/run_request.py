@@ -9,13 +9,36 @@ from typing import Any
 
 from etapa.tools.v1 import tools_pb2
 from services.cli.errors import CliError
-from services.cli.language import Language
+from services.cli.language import Language, Words
 
 _TRUE, _FALSE = ("true", "yes", "1", "sim"), ("false", "no", "0", "nao", "não")
 
 
 class RunArgumentError(CliError):
     """What was typed does not fit the tool; the message says what the tool takes."""
+
+
+_KIND = Words("ARQUIVO|URL", "FILE|URL")
+_TWICE = Words("{what} foi dado duas vezes", "{what} is given twice")
+_EMPTY = Words("--{name} precisa de um arquivo ou de uma URL", "--{name} needs a file or a URL")
+_VALUE = Words("--{name} precisa de um valor", "--{name} needs a value")
+_ALONE = Words(
+    "{word!r} está solto; as opções são --nome valor", "{word!r} stands alone; give --name value"
+)
+_SHAPE = Words(
+    "{option} {text!r} não é {option} {shape}", "{option} {text!r} is not {option} {shape}"
+)
+_WHICH = Words(
+    "--url não diz para qual mídia é; {tool} aceita: {media}",
+    "--url does not say which media it is for; {tool} takes: {media}",
+)
+_MISSING = Words(
+    "{tool} precisa de {media}: dê um arquivo ou uma URL, como em `{usage}`",
+    "{tool} needs {media}: give a file or a URL, as in `{usage}`",
+)
+_UNKNOWN = Words(
+    "{tool} não tem {what}; use `{usage}`", "{tool} has no {what}; it is run as `{usage}`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +65,10 @@ def read_arguments(
     """
     reading = _Reading(tool, language)
     for text in params:
-        name, value = _pair(text, "--param", "name=value")
+        name, value = reading.pair(text, "--param", "name=value")
         reading.set_param(name, value)
     for text in media:
-        name, value = _pair(text, "--media", "name=FILE|URL")
+        name, value = reading.pair(text, "--media", "name=FILE|URL")
         reading.set_media(name, value)
     for name, value in _options(rest, reading):
         reading.set_option(name, value)
@@ -57,7 +80,7 @@ def read_arguments(
 
 def usage(tool: tools_pb2.ToolInfo, language: Language) -> str:
     """Return how the tool is run, on one line."""
-    media = [f"--{one.name} {_KINDS[language]}" for one in tool.media]
+    media = [f"--{one.name} {_KIND.to(language)}" for one in tool.media]
     params = [f"[--param {name}=…]" for name in properties(tool)]
     return " ".join([f"etapa run {tool.name}", *media, *params])
 
@@ -67,9 +90,6 @@ def properties(tool: tools_pb2.ToolInfo) -> dict[str, Any]:
     schema = json.loads(tool.input_schema_json or "{}")
     found = schema.get("properties", {})
     return found if isinstance(found, dict) else {}
-
-
-_KINDS = {Language.PT: "ARQUIVO|URL", Language.EN: "FILE|URL"}
 
 
 class _Reading:
@@ -85,17 +105,17 @@ class _Reading:
 
     def set_param(self, name: str, value: str) -> None:
         if name in self.inputs:
-            raise RunArgumentError(f"the parameter {name} is given twice")
+            raise self.error(_TWICE, what=name)
         # A parameter that the tool lacks goes along: the tool says so, and what it has.
         self.inputs[name] = _typed(value, self._properties.get(name, {}))
 
     def set_media(self, name: str, source: str) -> None:
         if name not in self._media_names:
-            raise self._unknown(f"--media {name}")
+            raise self.unknown(f"--media {name}")
         if name in self.media:
-            raise RunArgumentError(f"the media {name} is given twice")
+            raise self.error(_TWICE, what=f"--{name}")
         if not source:
-            raise RunArgumentError(f"--{name} needs a file or a URL")
+            raise self.error(_EMPTY, name=name)
         self.media[name] = source
 
     def set_option(self, name: str, value: str) -> None:
@@ -105,33 +125,34 @@ class _Reading:
         elif known in self._properties:
             self.set_param(known, value)
         else:
-            raise self.unknown_option(name)
+            raise self.unknown(f"--{name}")
 
     def set_url(self, url: str) -> None:
         missing = [name for name in self._media_names if name not in self.media]
         if len(missing) != 1:
             names = ", ".join(f"--{name} URL" for name in self._media_names)
-            raise RunArgumentError(
-                f"--url does not say which media it is for; {self._tool.name} takes: {names}"
-            )
+            raise self.error(_WHICH, tool=self._tool.name, media=names)
         self.set_media(missing[0], url)
 
     def check_complete(self) -> None:
         missing = [name for name in self._media_names if name not in self.media]
         if missing:
             labels = ", ".join(f"--{name} ({self._label(name)})" for name in missing)
-            raise RunArgumentError(
-                f"{self._tool.name} needs {labels}: give a file or a URL, as in "
-                f"`{usage(self._tool, self._language)}`"
-            )
+            shown = usage(self._tool, self._language)
+            raise self.error(_MISSING, tool=self._tool.name, media=labels, usage=shown)
 
-    def unknown_option(self, name: str) -> RunArgumentError:
-        return self._unknown(f"--{name}")
+    def pair(self, text: str, option: str, shape: str) -> tuple[str, str]:
+        name, given, value = text.partition("=")
+        if not given or not name.strip():
+            raise self.error(_SHAPE, option=option, text=text, shape=shape)
+        return name.strip(), value
 
-    def _unknown(self, what: str) -> RunArgumentError:
-        return RunArgumentError(
-            f"{self._tool.name} has no {what}; it is run as `{usage(self._tool, self._language)}`"
-        )
+    def unknown(self, what: str) -> RunArgumentError:
+        shown = usage(self._tool, self._language)
+        return self.error(_UNKNOWN, tool=self._tool.name, what=what, usage=shown)
+
+    def error(self, words: Words, **facts: object) -> RunArgumentError:
+        return RunArgumentError(words.to(self._language, **facts))
 
     def _label(self, name: str) -> str:
         [one] = [one for one in self._tool.media if one.name == name]
@@ -143,20 +164,13 @@ def _options(rest: Sequence[str], reading: _Reading) -> Iterable[tuple[str, str]
     while waiting:
         word = waiting.pop(0)
         if not word.startswith("--") or word == "--":
-            raise RunArgumentError(f"{word!r} stands alone; options are --name value")
+            raise reading.error(_ALONE, word=word)
         name, given, value = word[2:].partition("=")
         if not given:
             if not waiting or waiting[0].startswith("--"):
-                raise RunArgumentError(f"--{name} needs a value")
+                raise reading.error(_VALUE, name=name)
             value = waiting.pop(0)
         yield name, value
-
-
-def _pair(text: str, option: str, shape: str) -> tuple[str, str]:
-    name, given, value = text.partition("=")
-    if not given or not name.strip():
-        raise RunArgumentError(f"{option} {text!r} is not {option} {shape}")
-    return name.strip(), value
 
 
 def _typed(value: str, schema: Mapping[str, Any]) -> Any:

@@ -30,6 +30,8 @@ from services.cli.layout import (
 _OUR_MARK, _PROVIDER_MARK = "●", "◆"
 _ENDS = {"completed": GOOD, "failed": BAD, "cancelled": DIM}
 _LONG_CHARS = 160
+# Fixed widths, so that lines written one by one stand in columns too.
+_CODE_CELLS, _NAME_CELLS, _LASTED_CELLS = 16, 23, 7
 # The plan's detail keys and those that the design adds, in the order in which they are told.
 DETAIL_KEYS: Mapping[str, tuple[str, ...]] = {
     "upload": ("fileName",),
@@ -60,13 +62,14 @@ def step_cells(line: StepLine, language: Language) -> list[Text]:
     """Return time, mark, code, label, duration and details of a step."""
     tone = tone_of(line.step)
     mark = _PROVIDER_MARK if line.step in PROVIDER_STEPS else _OUR_MARK
-    lasted = "" if line.step in _ENDS else duration(line.seconds, language)
+    # A last step has no end, an eager line none yet.
+    lasted = "" if line.seconds is None else duration(line.seconds, language)
     return [
         Text(clock(line.timestamp, language), style=DIM),
         Text(mark, style=tone),
-        Text(line.step.ljust(16), style=tone),
-        Text(step_name(line.step, language).ljust(23)),
-        Text(lasted.rjust(7)),
+        Text(line.step.ljust(_CODE_CELLS), style=tone),
+        Text(step_name(line.step, language).ljust(_NAME_CELLS)),
+        Text(lasted.rjust(_LASTED_CELLS)),
         Text(shown_facts(line.facts, line.step), style=DIM),
     ]
 
@@ -103,14 +106,16 @@ def timeline(trail: trail_pb2.GetTrailResponse, language: Language) -> list[Text
 
 def note_cells(note: trail_pb2.NoteRecord, language: Language) -> list[Text]:
     """Return a note as a row beneath its step."""
-    facts = shown_facts(as_facts(note.details_json))
+    facts = dict(as_facts(note.details_json))
+    in_portuguese = facts.pop("message_pt", "")
+    text = in_portuguese if in_portuguese and language is Language.PT else note.text
     return [
         Text(clock(note.timestamp, language), style=DIM),
         Text("·", style=DIM),
-        Text("", style=DIM),
-        Text(one_line(note.code), style=DIM),
-        Text(""),
-        Text(f"{one_line(note.text)}  {facts}".rstrip(), style=DIM),
+        Text(" " * _CODE_CELLS),
+        Text(one_line(note.code).ljust(_NAME_CELLS), style=DIM),
+        Text(" " * _LASTED_CELLS),
+        Text(f"{one_line(str(text))}  {shown_facts(facts)}".rstrip(), style=DIM),
     ]
 
 

@@ -103,7 +103,7 @@ def test_missing_media_are_named_with_the_way_to_give_them() -> None:
         (["--image"], "--image needs a value"),
         (["--image", "--wat"], "--image needs a value"),
         (["--image="], "--image needs a file or a URL"),
-        (["--image", "a", "--image", "b"], "the media image is given twice"),
+        (["--image", "a", "--image", "b"], "--image is given twice"),
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line(rest: list[str], said: str) -> None:
@@ -117,10 +117,15 @@ def test_what_does_not_fit_is_told_in_one_line(rest: list[str], said: str) -> No
     ("given", "said"),
     [
         ({"params": ["resolution"]}, "--param 'resolution' is not --param name=value"),
-        ({"params": ["a=1", "a=2"]}, "the parameter a is given twice"),
+        ({"params": ["a=1", "a=2"]}, "a is given twice"),
         ({"media": ["video=x"]}, "upscaler has no --media video"),
     ],
 )
 def test_wrong_pairs_are_told(given: dict[str, Any], said: str) -> None:
     with pytest.raises(RunArgumentError, match=said):
         read("image", **given)
+
+
+def test_errors_are_in_the_language_of_the_session() -> None:
+    with pytest.raises(RunArgumentError, match="precisa de --image"):
+        read_arguments(tool("image"), Language.PT)
