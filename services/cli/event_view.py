@@ -38,15 +38,7 @@ class EventLines:
         if kind == "step":
             yield from self._take_step(event)
         elif kind == "note":
-            note = trail_pb2.NoteRecord(
-                seq=event.seq,
-                code=event.note.code,
-                text=event.note.text,
-                timestamp=event.occurred_at,
-                details_json=event.note.details_json,
-            )
-            [line] = columns([note_cells(note, self._language)])
-            yield from self._after_step(line)
+            yield from self._after_step(self._note_line(event))
 
     def rest(self) -> Iterator[Text]:
         """Yield what waits for the end of a step that goes on."""
@@ -69,6 +61,22 @@ class EventLines:
             yield self._line(line)
         else:
             self._open = line
+
+    def _note_line(self, event: event_pb2.Event) -> Text:
+        """Return the note's line; what it adds to the step that goes on is told with that step."""
+        details_json = event.note.details_json
+        completed = STEP_NAMES.get(event.note.completes, "")
+        if self._open is not None and self._open.step == completed:
+            facts = {**self._open.facts, **as_facts(details_json)}
+            self._open = self._open._replace(facts=facts)
+            details_json = ""
+        note = trail_pb2.NoteRecord(
+            code=event.note.code,
+            text=event.note.text,
+            timestamp=event.occurred_at,
+            details_json=details_json,
+        )
+        return columns([note_cells(note, self._language)])[0]
 
     def _after_step(self, line: Text) -> Iterator[Text]:
         if self._open is None:

@@ -34,7 +34,7 @@ _LONG_CHARS = 160
 _CODE_CELLS, _NAME_CELLS, _LASTED_CELLS = 16, 23, 7
 # The plan's detail keys and those that the design adds, in the order in which they are told.
 DETAIL_KEYS: Mapping[str, tuple[str, ...]] = {
-    "upload": ("fileName",),
+    "upload": ("fileName", "bytes", "sha256"),
     "insert": ("tool", "variant", "inputs"),
     "credits": ("cost", "newBalance"),
     "queue_check": ("slotsAvailable", "globalRunning", "queueLength"),
@@ -100,7 +100,8 @@ def timeline(trail: trail_pb2.GetTrailResponse, language: Language) -> list[Text
             as_facts(record.details_json),
         )
         rows.append((record.seq, step_cells(line, language)))
-    notes = [(note.seq, note_cells(note, language)) for note in trail.notes]
+    told = [as_facts(record.details_json) for record in trail.steps]
+    notes = [(note.seq, note_cells(_new_only(note, told), language)) for note in trail.notes]
     return columns(_in_order(rows, notes))
 
 
@@ -123,6 +124,20 @@ def as_facts(details_json: str) -> Mapping[str, Any]:
     """Return a record's details; what is no JSON object stands under `_text`."""
     found = parsed(details_json)
     return found if isinstance(found, dict) else {"_text": found}
+
+
+def _new_only(
+    note: trail_pb2.NoteRecord, told: Sequence[Mapping[str, Any]]
+) -> trail_pb2.NoteRecord:
+    """Return the note, without its facts where they complete a step and are told with it."""
+    facts = as_facts(note.details_json)
+    for step in told:
+        if facts and all(key in step and step[key] == value for key, value in facts.items()):
+            bare = trail_pb2.NoteRecord()
+            bare.CopyFrom(note)
+            bare.details_json = ""
+            return bare
+    return note
 
 
 def _in_order(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etapa.observability.v1 import event_pb2
+from etapa.queue.v1 import job_pb2
 from services.cli.event_view import EventLines, event_to_json
 from services.cli.language import Language
 from tests.support.history import History, completed, failed
@@ -59,6 +60,25 @@ def test_a_note_stands_after_the_step_that_it_is_about() -> None:
     assert "starting" in written[0]
     assert "ACCOUNT_FULL" in written[1]
     assert "the account is full" in written[1]
+
+
+def test_facts_that_complete_a_step_are_told_with_it() -> None:
+    job = History()
+    job.step("upload", "pending", fileName="a.jpg")
+    job.add(
+        note=event_pb2.NoteEvent(
+            code="MEDIA_STORED",
+            text="stored",
+            details_json='{"bytes":7}',
+            completes=job_pb2.STEP_UPLOAD,
+        )
+    )
+    job.step("insert", "pending")
+    step, note = (line for lines in lines_of(job.events) for line in lines)
+    assert step.endswith("fileName=a.jpg  bytes=7")
+    assert note.endswith("stored")
+    eager = [line for lines in lines_of(job.events, eager=True) for line in lines]
+    assert eager[1].endswith("stored  bytes=7")
 
 
 def test_what_waits_for_the_end_of_a_step_is_not_lost() -> None:

@@ -129,6 +129,14 @@ def test_what_a_terminal_would_obey_is_shown_and_not_sent() -> None:
     assert "harmless\\x1b]0;owned\\x07 \\u202etxt" in text
 
 
+def test_facts_that_a_note_adds_to_a_step_are_told_once() -> None:
+    trail = failed_trail()
+    trail.notes[0].details_json = '{"bytes": 1200}'
+    assert text_of(Story(trail, failed_job())).count("bytes=1200") == 1
+    trail.notes[0].details_json = '{"bytes": 1300}'
+    assert "bytes=1300" in text_of(Story(trail, failed_job()))
+
+
 def test_a_job_whose_trace_of_money_is_open_does_not_claim_a_refund() -> None:
     trail = failed_trail()
     trail.verdict.returned = 0
