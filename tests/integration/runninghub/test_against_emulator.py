@@ -144,7 +144,7 @@ async def test_file_of_another_account_is_our_fault(
     ("image", "found"),
     [
         ("api/gone.jpg", "input_missing"),
-        ("{emulator}/gone.jpg", "input_missing"),
+        ("{emulator}/output/x/gone.jpg", "input_missing"),
         ("http://127.0.0.1:1/away.jpg", "infra"),
     ],
 )
