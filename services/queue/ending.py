@@ -20,6 +20,16 @@ from services.queue.draft import Draft
 from services.queue.policy import Policy
 from services.queue.start import mark_unknown
 
+# Why a job that was refused once failed in the end; a merely full account is a long queue.
+_WAITED_FOR = {
+    "provider_unreachable": "the provider could not be reached for {limit_s:g} s; "
+    "nothing was started",
+    "account_unauthorized": "the provider refused the key of account {account!r}, and no other "
+    "account took the job within {limit_s:g} s; set the account's key",
+    "account_no_money": "account {account!r} has no money left at the provider, and no other "
+    "account took the job within {limit_s:g} s; top it up and reset its health",
+}
+
 
 def reject_media(job: JobState, command: RejectMedia, now: datetime, policy: Policy) -> Change:
     """Fail a pending job at `upload`."""
@@ -90,8 +100,9 @@ def _leave_queue(draft: Draft) -> None:
     if waiting is not None:
         reason = waiting.error_class
         draft.end_attempt(Outcome.REFUSED, reason)
-        if reason == "provider_unreachable":
-            words = f"the provider could not be reached for {limit_s:g} s; nothing was started"
+        words = _WAITED_FOR.get(reason, "")
+        if words:
+            words = words.format(account=waiting.account, limit_s=limit_s)
             draft.fail(Step.STARTING, reason, words)
             return
     draft.fail(Step.QUEUED, "queue_timeout", f"no slot became free within {limit_s:g} s")
@@ -99,6 +110,10 @@ def _leave_queue(draft: Draft) -> None:
 
 def _give_up_unknown(draft: Draft) -> None:
     draft.end_attempt(Outcome.UNKNOWN, "submit_unknown")
+    if draft.job.cancel_requested_at:
+        draft.note("START_STAYS_UNKNOWN", "nobody knows whether the provider ever started it")
+        draft.cancel()
+        return
     words = "the start call got no reply and no callback came before the run deadline"
     draft.fail(Step.STARTING, "submit_unknown", words)
 

@@ -400,3 +400,42 @@ async def test_a_phase_cannot_be_skipped(world: QueueWorld) -> None:
     job = await world.job(job_id)
     assert job.current is not None
     assert job.current.phase is Phase.CLAIMED
+
+
+async def test_the_reply_wins_over_the_task_that_a_callback_named(world: QueueWorld) -> None:
+    job_id = await world.enqueue()
+    (claimed,) = await world.claim()
+    await begin(world, claimed)
+    await world.transitions.run(play.callback(job_id, 1, world.now))
+    await world.transitions.run(c.Accept(job_id, 1, "8", []))
+    job = await world.job(job_id)
+    assert job.current is not None
+    assert (job.current.task_id, job.current.next_poll_at) == ("8", world.now)
+
+
+async def test_a_cancelled_start_that_stays_unknown_ends_cancelled(world: QueueWorld) -> None:
+    job_id = await world.enqueue()
+    (claimed,) = await world.claim()
+    await begin(world, claimed)
+    await world.transitions.run(c.LoseReply(job_id, 1, claimed.work.token_sha256, []))
+    await world.transitions.run(c.AskCancel(job_id, ""))
+    world.later(301)
+    await world.transitions.run(c.CheckDeadline(job_id))
+    assert (await world.job(job_id)).status is JobStatus.CANCELLED
+    await world.check()
+
+
+async def test_a_wrong_key_ends_a_job_at_starting_and_says_what_to_do(world: QueueWorld) -> None:
+    job_id = await world.enqueue()
+    for claimed in await world.claim():
+        await begin(world, claimed)
+        work = claimed.work
+        await world.transitions.run(
+            c.Refuse(work.job_id, 1, work.token_sha256, play.refusal("key"), [])
+        )
+    world.later(601)
+    await world.transitions.run(c.CheckDeadline(job_id))
+    job = await world.job(job_id)
+    assert (job.failed_at_step, job.error_class) == (Step.STARTING, "account_unauthorized")
+    assert "set the account's key" in job.error_message
+    await world.check()
