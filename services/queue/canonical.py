@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any, NoReturn
-from uuid import UUID
 
 from services.queue.domain import BadRequestError
 
@@ -34,12 +33,9 @@ def canonical_inputs(input_json: str) -> str:
     return text
 
 
-def params_sha256(
-    tool: str, variant: str, user_id: str, inputs: str, retry_of: UUID | None = None
-) -> bytes:
+def params_sha256(tool: str, variant: str, user_id: str, inputs: str) -> bytes:
     """Return the digest of a request's parameters; `inputs` in canonical form."""
-    parts = [tool, variant, user_id, inputs, str(retry_of) if retry_of else ""]
-    return hashlib.sha256(json.dumps(parts).encode()).digest()
+    return hashlib.sha256(json.dumps([tool, variant, user_id, inputs]).encode()).digest()
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

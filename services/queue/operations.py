@@ -59,7 +59,7 @@ class Operations:
         Raises `BadRequestError`, and `AccountNotFoundError` where too little is given for a new
         one. Idempotent.
         """
-        checked = _checked(wanted)
+        checked = checked_account(wanted)
         async with transaction(self._pool) as conn:
             # Claims look at slots and health under the gate, so they see all of it or nothing.
             await store.lock_gate(conn)
@@ -99,7 +99,7 @@ class Operations:
         Raises `BadRequestError`.
         """
         ordered = sorted(tools, key=lambda tool: tool.name)
-        _check_catalogue(ordered)
+        check_catalogue(ordered)
         try:
             async with transaction(self._pool) as conn:
                 await store_operations.announce_tools(conn, ordered)
@@ -119,7 +119,7 @@ def read_accounts_setting(text: str) -> list[AccountSettings]:
         return []
     try:
         entries = msgspec.json.decode(text, type=list[_AccountEntry])
-        accounts = [_checked(entry.settings()) for entry in entries]
+        accounts = [checked_account(entry.settings()) for entry in entries]
     except (msgspec.DecodeError, BadRequestError) as error:
         raise SettingsError(
             [
@@ -143,7 +143,8 @@ class _AccountEntry(msgspec.Struct, forbid_unknown_fields=True):
         return AccountSettings(self.name, self.base_url, self.api_key, self.slots)
 
 
-def _checked(wanted: AccountSettings) -> AccountSettings:
+def checked_account(wanted: AccountSettings) -> AccountSettings:
+    """Return settings with a tidy URL. Raises `BadRequestError`, which names the field."""
     check.text("name", wanted.name, 64, least=1)
     if not wanted.name.isprintable():
         raise BadRequestError("name holds characters that can't be printed", "name")
@@ -206,7 +207,8 @@ def _heals(wanted: AccountSettings, known: StoredSettings, *, is_start_up: bool)
     return same_key_again and known.health is Health.UNAUTHORIZED
 
 
-def _check_catalogue(tools: Sequence[Announcement]) -> None:
+def check_catalogue(tools: Sequence[Announcement]) -> None:
+    """Raise `BadRequestError`, which names the field, where a catalogue can't be right."""
     check.whole("tools", len(tools), 1, MAX_TOOLS)
     names = [tool.name for tool in tools]
     views = [tool.view for tool in tools]

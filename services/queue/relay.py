@@ -29,7 +29,7 @@ _log = get_log(__name__)
 MAX_EVENTS = 1000
 MAX_BYTES = 2_500_000
 _FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 2.0
 _AWAY: tuple[type[BaseException], ...] = (EtapaError, *AWAY_ERRORS)
 # Answers that the same batch would get again.
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED)

@@ -70,9 +70,9 @@ class EventRecorder(intake_pb2_grpc.IntakeServiceServicer):
 
 
 @asynccontextmanager
-async def recording(recorder: EventRecorder) -> AsyncIterator[str]:
-    """Serve a recorder; yield its address."""
-    server = GrpcServer("127.0.0.1:0")
+async def recording(recorder: EventRecorder, listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
+    """Serve a recorder; yield its address, at which it may be served again later."""
+    server = GrpcServer(listen)
     server.add(
         intake_pb2_grpc.add_IntakeServiceServicer_to_server,
         recorder,

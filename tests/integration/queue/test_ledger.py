@@ -92,27 +92,6 @@ async def test_one_refused_grant_takes_no_neighbour_along(world: QueueWorld) -> 
     assert sum(each.available for each in await ledger.balances("ana")) == 5
 
 
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"request_id": ""}, "request_id"),
-        ({"user_id": ""}, "user_id"),
-        ({"user_id": "a\x00"}, "user_id"),
-        ({"amount": 0}, "amount"),
-        ({"amount": -5}, "amount"),
-        ({"amount": 1_000_000_001}, "amount"),
-        ({"bucket": "weekly"}, "bucket"),
-    ],
-)
-async def test_a_wrong_grant_is_named(
-    queue: QueueServer, fields: dict[str, Any], field: str
-) -> None:
-    good = {"request_id": "a", "user_id": "ana", "amount": 1}
-    with pytest.raises(errors.InvalidInputError) as refused:
-        await queue.client.credits.grant_credits(**{**good, **fields})
-    assert refused.value.field == field
-
-
 async def test_a_job_s_charge_is_listed_by_job_and_by_user(
     queue: QueueServer, world: QueueWorld
 ) -> None:
@@ -146,17 +125,7 @@ async def test_the_ledger_goes_through_all_pages_newest_first(queue: QueueServer
     assert seen == ids[::-1]
 
 
-@pytest.mark.parametrize(
-    ("fields", "error"),
-    [
-        ({}, errors.InvalidInputError),
-        ({"user_id": "ana", "page_size": 501}, errors.InvalidInputError),
-        ({"user_id": "ana", "page_token": "x"}, errors.InvalidInputError),
-        ({"job_id": "x"}, errors.JobNotFoundError),
-    ],
-)
-async def test_a_wrong_list_is_refused(
-    queue: QueueServer, fields: dict[str, Any], error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        await queue.client.credits.list_ledger(**fields)
+async def test_a_wrong_page_is_refused(queue: QueueServer) -> None:
+    for fields in ({"page_size": 501}, {"page_token": "x"}):
+        with pytest.raises(errors.InvalidInputError):
+            await queue.client.credits.list_ledger(user_id="ana", **fields)

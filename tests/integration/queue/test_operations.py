@@ -14,9 +14,9 @@ from etapa.queue.v1 import operations_pb2
 from etapa_client import errors
 from services.queue import command as c
 from services.queue.account import AccountSettings, AccountView
-from services.queue.operations import Operations, read_accounts_setting
-from services.runtime.errors import SettingsError
+from services.queue.operations import Operations
 from tests.support import queue_play as play
+from tests.support.announcement import announcement
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_server import QueueServer, serving
 from tests.support.queue_world import QueueWorld, open_world
@@ -40,20 +40,6 @@ async def queue(world: QueueWorld) -> AsyncIterator[QueueServer]:
 @pytest.fixture
 async def operations(world: QueueWorld) -> Operations:
     return Operations(world.pool, lambda: world.now)
-
-
-def announcement(name: str = "upscaler", price: int = 60) -> operations_pb2.ToolAnnouncement:
-    made = operations_pb2.ToolAnnouncement(
-        name=name,
-        view=f"{name}_jobs",
-        label_pt="Ampliar",
-        label_en="Upscale",
-        variants=[operations_pb2.VariantPrice(variant="", credits=price)],
-        output_kind="image",
-    )
-    for field in ("upload", "queue_wait", "start", "run", "finalise"):
-        getattr(made.time_limits, field).FromSeconds(60)
-    return made
 
 
 async def set_health(world: QueueWorld, health: str) -> None:
@@ -106,34 +92,6 @@ async def test_a_key_is_neither_answered_nor_logged(queue: QueueServer) -> None:
     with capture_logs() as logs:
         account = await queue.client.operations.set_account("primary", api_key="s3cret-key-9")
     assert "s3cret-key-9" not in f"{logs}{account}"
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"base_url": "ftp://x"}, "base_url"),
-        ({"base_url": "https://"}, "base_url"),
-        ({"base_url": "https://u:p@x"}, "base_url"),
-        ({"base_url": "https://x?key=1"}, "base_url"),
-        ({"base_url": "https://x:99999"}, "base_url"),
-        ({"base_url": "https://[x"}, "base_url"),
-        ({"base_url": "https://a b"}, "base_url"),
-        ({"api_key": ""}, "api_key"),
-        ({"api_key": "a b"}, "api_key"),
-        ({"api_key": "a\r\nX: y"}, "api_key"),
-        ({"slots": -1}, "slots"),
-        ({"slots": 1001}, "slots"),
-        ({"name": ""}, "name"),
-        ({"name": "n" * 65}, "name"),
-        ({"name": "a\nb"}, "name"),
-    ],
-)
-async def test_a_wrong_setting_is_named(
-    queue: QueueServer, fields: dict[str, Any], field: str
-) -> None:
-    with pytest.raises(errors.InvalidInputError) as refused:
-        await queue.client.operations.set_account(**{"name": "primary", **fields})
-    assert refused.value.field == field
 
 
 async def test_growing_opens_slots_at_once(queue: QueueServer, world: QueueWorld) -> None:
@@ -237,30 +195,6 @@ async def test_two_processes_start_with_the_same_accounts(
     assert row["n"] == 20
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "nonsense",
-        "{}",
-        '[{"name":"a"}]',
-        '[{"name":"a","base_url":"https://x","api_key":"top secret","slots":1}]',
-        '[{"name":"a","base_url":"https://x","api_key":"topsecret","slots":"1"}]',
-        '[{"name":"a","base_url":"x","api_key":"topsecret","slots":1}]',
-        '[{"name":"a","base_url":"https://x","api_key":"k","slots":1,"key":"topsecret"}]',
-        '[{"name":"a","base_url":"https://x","api_key":"k","slots":1},'
-        '{"name":"a","base_url":"https://x","api_key":"k","slots":1}]',
-    ],
-)
-def test_wrong_accounts_stop_start_up_without_telling_a_key(text: str) -> None:
-    with pytest.raises(SettingsError, match="ETAPA_QUEUE_ACCOUNTS") as refused:
-        read_accounts_setting(text)
-    assert "secret" not in str(refused.value)
-
-
-def test_no_accounts_are_no_error() -> None:
-    assert read_accounts_setting("  ") == []
-
-
 async def test_who_opens_slots_wakes_the_dispatcher(world: QueueWorld) -> None:
     woken = []
     operations = Operations(world.pool, lambda: world.now, lambda: woken.append(1))
@@ -324,37 +258,23 @@ async def test_announcements_from_many_processes_do_not_block_each_other(
     )
 
 
-@pytest.mark.parametrize(
-    ("spoil", "field"),
-    [
-        (lambda t: setattr(t, "name", "Upscaler"), "tools.name"),
-        (lambda t: setattr(t, "name", "a" * 41), "tools.name"),
-        (lambda t: setattr(t, "view", 'x"; DROP'), "tools.view"),
-        (lambda t: setattr(t, "view", "veste_ai_jobs"), "tools.view"),
-        (lambda t: setattr(t, "label_pt", ""), "tools.label_pt"),
-        (lambda t: setattr(t, "output_kind", "sound"), "tools.output_kind"),
-        (lambda t: t.ClearField("variants"), "tools.variants"),
-        (lambda t: t.variants.add(variant="", credits=1), "tools.variants"),
-        (lambda t: setattr(t.variants[0], "credits", -1), "tools.variants.credits"),
-        (lambda t: t.time_limits.run.FromSeconds(0), "tools.time_limits"),
-        (lambda t: t.ClearField("time_limits"), "tools.time_limits"),
-    ],
-)
-async def test_a_wrong_announcement_is_named_and_changes_nothing(
-    queue: QueueServer, world: QueueWorld, spoil: Any, field: str
+async def test_a_view_of_another_tool_is_refused_and_changes_nothing(
+    queue: QueueServer, world: QueueWorld
 ) -> None:
-    good, bad = announcement("good"), announcement("upscaler")
-    spoil(bad)
+    taken = announcement()
+    taken.view = "veste_ai_jobs"
     with pytest.raises(errors.InvalidInputError) as refused:
-        await queue.client.operations.announce_tools([good, bad])
-    assert refused.value.field == field
+        await queue.client.operations.announce_tools([announcement("good"), taken])
+    assert refused.value.field == "tools.view"
     assert not await world.fetch("SELECT 1 FROM queue.tools WHERE name = 'good'")
 
 
-async def test_an_empty_catalogue_or_a_doubled_name_is_refused(queue: QueueServer) -> None:
-    for tools in ([], [announcement(), announcement()]):
-        with pytest.raises(errors.InvalidInputError):
-            await queue.client.operations.announce_tools(tools)
+async def test_a_wrong_setting_changes_nothing(queue: QueueServer, world: QueueWorld) -> None:
+    before = await world.fetch("SELECT xmin::text FROM queue.accounts")
+    with pytest.raises(errors.InvalidInputError) as refused:
+        await queue.client.operations.set_account("primary", slots=1001)
+    assert refused.value.field == "slots"
+    assert await world.fetch("SELECT xmin::text FROM queue.accounts") == before
 
 
 async def test_a_full_account_is_listed_with_its_rest(

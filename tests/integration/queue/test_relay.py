@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -122,6 +123,21 @@ async def test_an_absence_loses_nothing_and_ends_by_itself(
         recorder.is_away = False
         await recorder.until((await world.job(job_id)).seq)
         await emptied(world)
+
+
+async def test_a_restart_of_observability_is_bridged(
+    world: QueueWorld, recorder: EventRecorder
+) -> None:
+    first = await run_job(world)
+    async with AsyncExitStack() as relays:
+        async with recording(recorder) as address:
+            await relays.enter_async_context(relaying(world, address))
+            await recorder.until((await world.job(first)).seq)
+        second = await run_job(world)
+        async with recording(recorder, address):
+            seqs = [(await world.job(job_id)).seq for job_id in (first, second)]
+            await recorder.until(sum(seqs))
+            await emptied(world)
 
 
 async def test_nothing_is_deleted_without_an_acknowledgement(
