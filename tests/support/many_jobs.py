@@ -140,15 +140,16 @@ async def until_final(client: EtapaClient, job_id: str) -> job_pb2.Job:
 
 
 async def see_through(
-    client: EtapaClient, wanted: Sequence[Order], at_once: int = 8
+    client: EtapaClient, wanted: Sequence[Order], *, uploads: int = 8, open_jobs: int = 200
 ) -> list[job_pb2.Job]:
-    """Submit all orders, `at_once` uploads at a time, and wait for every job's end."""
-    gate = asyncio.Semaphore(at_once)
+    """Submit all orders and wait for every job's end, at most so many of each at a time."""
+    uploading, opened = asyncio.Semaphore(uploads), asyncio.Semaphore(open_jobs)
 
     async def one(order: Order) -> job_pb2.Job:
-        async with gate:
-            job_id = await submit(client, order)
-        return await until_final(client, job_id)
+        async with opened:
+            async with uploading:
+                job_id = await submit(client, order)
+            return await until_final(client, job_id)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(order)) for order in wanted]
