@@ -32,6 +32,7 @@ from services.cli.up import show
 
 _READY_TIMEOUT_S = 90.0
 _CREDITS = 1000
+_ETAPA = ".venv/bin/etapa"
 # What would lead the demo to real accounts, real money or somebody's database.
 _IN_EARNEST = (
     "ETAPA_DATABASE_URL",
@@ -65,6 +66,10 @@ _NOT_WELL = Words(
     "✖ {bad} of {count} jobs did not end as they should; logs in {logs}",
 )
 _GO_ON = Words("━━ Para continuar", "━━ Where to go on")
+_AGAIN = Words(
+    "make demo  (sem EXIT=1, para continuar servindo o console)",
+    "make demo  (without EXIT=1, to keep serving the console)",
+)
 _STOP = Words("Ctrl-C encerra tudo.", "Ctrl-C stops everything.")
 _STOPPING = Words("Encerrando ...", "Stopping ...")
 
@@ -122,7 +127,9 @@ class Demo:
         loop = asyncio.get_running_loop()
         for signal_ in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signal_, ended.set)
-        playing = asyncio.create_task(self._start_and_play(), name="play the demo")
+        playing = asyncio.create_task(
+            self._start_and_play(is_ending=exit_after), name="play the demo"
+        )
         ending = asyncio.create_task(ended.wait(), name="wait for a signal")
         try:
             await asyncio.wait({playing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,7 +147,7 @@ class Demo:
             self._session.line(self._session.say(_STOPPING))
             await self._stack.stop()
 
-    async def _start_and_play(self) -> bool:
+    async def _start_and_play(self, *, is_ending: bool) -> bool:
         await self._stack.start()
         media = await asyncio.to_thread(write_media, self._settings.home / "media")
         await self._stack.wait_ready(_READY_TIMEOUT_S)
@@ -153,7 +160,7 @@ class Demo:
         problems = [problem for each in played for problem in each.problems]
         problems += await self._show_sql(played)
         self._tell_result(played, problems)
-        self._tell_where_to_go_on(played)
+        self._tell_where_to_go_on(played, is_ending=is_ending)
         return not problems
 
     async def _grant(self, client: EtapaClient) -> None:
@@ -204,18 +211,22 @@ class Demo:
         text = session.say(_NOT_WELL, bad=bad, count=len(played), logs=self._settings.logs)
         session.line(Text(text, style=f"{BOLD} {BAD}"))
 
-    def _tell_where_to_go_on(self, played: Sequence[PlayedJob]) -> None:
-        session = self._session
-        failed = next(each for each in played if each.planned.must_fail)
-        etapa, home = ".venv/bin/etapa", self._settings.home
+    def _tell_where_to_go_on(self, played: Sequence[PlayedJob], *, is_ending: bool) -> None:
+        session, home = self._session, self._settings.home
+        failed = next(each for each in played if each.planned.must_fail).job_id
+        # The embedded database is started for psql when nothing else runs.
+        sql = f'ETAPA_HOME={home} {_ETAPA} psql -c "{statement_for(failed)}"'
         session.line(Text(session.say(_GO_ON), style=BOLD))
-        if "console" in self._stack.names:
-            session.line(f"  Console  http://{self._stack.address('console')}")
+        if is_ending:
+            session.lines([f"  {home / 'outputs'}", f"  {sql}", f"  {session.say(_AGAIN)}"])
+            return
+        console = f"http://{self._stack.address('console')}"
+        pages = [f"  Console  {console}", f"           {console}/jobs/{failed}"]
         commands = (
-            f"{etapa} job {failed.job_id}",
-            f"{etapa} retry {failed.job_id} --wait",
-            f"{etapa} jobs --status failed",
-            f"{etapa} run upscaler --image {home}/media/foto.jpg --wait",
-            f'ETAPA_HOME={home} {etapa} psql -c "{statement_for(failed.job_id)}"',
+            f"job {failed}",
+            f"retry {failed} --wait",
+            f"find {played[0].story.trail.job.task_id}",
+            "jobs --status failed",
+            f"run upscaler --image {home}/media/foto.jpg --wait",
         )
-        session.lines(f"  {command}" for command in commands)
+        session.lines([*pages, *(f"  {_ETAPA} {command}" for command in commands), f"  {sql}"])

@@ -27,7 +27,7 @@ _WAIT_S = 20.0  # one long poll; the next follows at once
 _PATIENCE_S = 60.0  # how long a restarting queue is waited for
 _PROGRESS_EVERY_S = 0.5
 _APPEARS_S = 30.0  # how long a job's first event may take to reach the history
-_LAST_EVENTS_S = 10.0
+_LAST_EVENTS_S = 5.0
 
 See = Callable[[event_pb2.Event], None]
 

@@ -20,7 +20,7 @@ from services.cli.choice import parse_span_s, pick
 from services.cli.errors import CliError
 from services.cli.language import Language, Words, failed_label
 from services.cli.layout import DIM, clean, columns, date_and_clock, one_line
-from services.cli.session import AsJson, Lang, Session, open_session, run
+from services.cli.session import AsJson, Lang, Session, explain, open_session, run
 from services.cli.story import Story, read_story, story_to_json
 from services.cli.trail_view import status_text, story_lines
 
@@ -150,7 +150,7 @@ async def _find_story(session: Session, client: EtapaClient, job_id: str) -> Sto
     if away is not None:
         if session.as_json and not story.trail.through_seq:
             raise away  # a program must not take the missing history for an empty one
-        session.warn(one_line(str(away)))
+        session.warn(explain(session, away))
     return story
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 from etapa.observability.v1 import trail_pb2
 from etapa_client.names import RETRY_NAMES, SIDE_NAMES
 from services.cli.language import RETRIES, SIDES, UNKNOWN, Language, Words, failed_label
-from services.cli.layout import BAD, BOLD, clean, columns, one_line
+from services.cli.layout import BAD, BOLD, DIM, clean, columns, one_line
 
 _TITLE = Words("Falhou em: {label} ({step})", "Failed at: {label} ({step})")
 _CLASS = Words("Classe", "Class")
@@ -18,6 +18,7 @@ _MONEY = Words("Créditos", "Credits")
 _EVIDENCE = Words("Prova", "Evidence")
 _WORDS = Words("Palavras do provedor", "The provider's words")
 _SAID = Words("Mensagem", "Message")
+_NO_VERDICT = Words("o veredito ainda não chegou", "the verdict has not arrived yet")
 _NOT_CHARGED = Words("nada foi cobrado", "nothing was charged")
 _RETURNED = Words("{returned} devolvidos de {charged}", "{returned} of {charged} returned")
 _KEPT = Words("{captured} cobrados de {charged}", "{captured} of {charged} captured")
@@ -36,6 +37,8 @@ def failure_card(
     if said:
         lines.append(Text(f"  {(_WORDS if is_provider else _SAID).to(language)}:"))
         lines += [Text(f"    {part}", style=BAD) for part in clean(said).splitlines()]
+    if not verdict.error_class:  # on its way: no side, no money is claimed before it is here
+        return [*lines, Text(f"  {_NO_VERDICT.to(language)}", style=DIM)]
     rows = [
         (f"{_CLASS.to(language)}:", Text(clean(verdict.error_class), style=BOLD)),
         (f"{_SIDE.to(language)}:", Text(side_text(verdict, language))),

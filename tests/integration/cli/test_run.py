@@ -181,6 +181,21 @@ async def test_a_wrong_address_is_told_as_a_setting() -> None:
     assert "ETAPA_QUEUE_ADDRESS='nowhere' is neither host:port" in done.err
 
 
+async def test_the_end_is_told_though_the_history_is_away(world: World, photo: Path) -> None:
+    job, _ = failed()
+    world.tools.job = world.put(
+        job, "failed", failed_at_step=job_pb2.STEP_RUNNING, error_message=OOM_WORDS
+    )
+    away = {"ETAPA_OBSERVABILITY_ADDRESS": "127.0.0.1:9"}
+    waited = ("run", "upscaler", "--image", str(photo), "--wait")
+    done = await world.etapa(*waited, **away)
+    assert done.code == 3
+    assert OOM_WORDS in done.out
+    assert "127.0.0.1:9" in done.err
+    as_json = await world.etapa(*waited, "--json", **away)
+    assert (as_json.code, as_json.out) == (1, "")
+
+
 async def test_ctrl_c_ends_the_waiting_and_not_the_job(world: World, photo: Path) -> None:
     job = running()
     await world.observability.record_jobs(job)

@@ -129,6 +129,16 @@ def test_what_a_terminal_would_obey_is_shown_and_not_sent() -> None:
     assert "harmless\\x1b]0;owned\\x07 \\u202etxt" in text
 
 
+def test_without_a_verdict_neither_side_nor_money_is_claimed() -> None:
+    trail = trail_pb2.GetTrailResponse(job=trail_pb2.JobSummary(job_id=JOB_ID))
+    text = text_of(Story(trail, failed_job()), Language.EN)
+    assert "Failed at: Processing with AI (running)" in text
+    assert "Free (according to CUDA): 28 MiB" in text
+    assert "the verdict has not arrived yet" in text
+    for word in ("charged", "Side", "Try again"):
+        assert word not in text
+
+
 def test_facts_that_a_note_adds_to_a_step_are_told_once() -> None:
     trail = failed_trail()
     trail.notes[0].details_json = '{"bytes": 1200}'
