@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup lock protos drift format lint types contracts sizes check sdk-bounds unit integration e2e browser chromium test demo up new-tool clean
+.PHONY: help setup lock protos drift format lint types contracts sizes check sdk-bounds deploy image map unit integration e2e browser chromium test demo up new-tool clean
 CODE := services sdk/src/etapa_client tests scripts
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
@@ -70,7 +70,21 @@ endif
 sdk-bounds: setup
 	$(BIN)/python scripts/check_sdk_bounds.py
 
-check: lint types contracts sizes drift sdk-bounds ## form, types, import contracts, sizes, generated code
+.venv-deploy/.ready: requirements-deploy.txt | $(VENV)/bin/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-deploy
+	$(BIN)/uv pip install --quiet --python .venv-deploy/bin/python --requirement requirements-deploy.txt
+	touch $@
+
+deploy: setup .venv-deploy/.ready
+	$(BIN)/python scripts/check_deploy.py
+
+image: setup ## do the image's steps in a clean folder, without Docker, and run the result
+	$(BIN)/python scripts/prove_image.py
+
+map: setup ## rewrite the list of files in ARCHITECTURE.md
+	$(BIN)/python scripts/code_map.py
+
+check: lint types contracts sizes drift sdk-bounds deploy ## form, types, import contracts, sizes, generated code
 
 unit: setup ## tests of pure code, in seconds
 	$(PYTEST) tests/unit

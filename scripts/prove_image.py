@@ -1,4 +1,4 @@
-"""Prove the image's steps without Docker: do in a clean folder what the Dockerfile says, and run it.
+"""Prove the image without Docker: do in a clean folder what the Dockerfile says, and run it.
 
 Copies what the build stage copies (tracked files only), runs its RUN line, and then starts the
 whole stack out of that installation alone, asks every service whether it is ready, and stops it.
