@@ -60,12 +60,12 @@ class Media:
     @classmethod
     def make(cls, folder: Path) -> Media:
         """Make the files below `folder`."""
-        photos = [_photo(shade) for shade in (40, 120, 200)]
+        photos = [photo(shade) for shade in (40, 120, 200)]
         video = write_video(folder / "clip.mp4", seconds=0.4, size=(64, 48))
         return cls(photos, Upload(video.read_bytes(), "clip.mp4"))
 
-    def photo(self) -> Upload:
-        """Return the next photo."""
+    def next_photo(self) -> Upload:
+        """Return one photo after the other."""
         self._turn += 1
         return self.photos[self._turn % len(self.photos)]
 
@@ -73,13 +73,13 @@ class Media:
         """Return what a tool takes."""
         match tool:
             case "pose_changer":
-                return {"person": self.photo(), "reference": self.photo()}
+                return {"person": self.next_photo(), "reference": self.next_photo()}
             case "veste_ai":
-                return {"person": self.photo(), "clothing": self.photo()}
+                return {"person": self.next_photo(), "clothing": self.next_photo()}
             case "video_upscaler":
                 return {"video": self.video}
             case _:
-                return {"image": self.photo()}
+                return {"image": self.next_photo()}
 
 
 def orders(media: Media, users: int, seed: int) -> list[Order]:
@@ -164,6 +164,7 @@ def _inputs(tool: str, user: int) -> dict[str, Any]:
     return {"category": category, **({"resolution": 512} if sizes else {})}
 
 
-def _photo(shade: int) -> Upload:
+def photo(shade: int, name: str = "foto") -> Upload:
+    """Return a small photo; each shade makes other bytes."""
     image = Image.new("RGB", (64, 48), (shade, 90, 255 - shade))
-    return Upload(image_bytes(image), f"foto-{shade}.jpg")
+    return Upload(image_bytes(image), f"{name}-{shade}.jpg")

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.runtime.ids import token_hash
+
 Line = Mapping[str, Any]
 
 
@@ -97,6 +99,11 @@ class ProviderLog:
                 or _is_told(ended[task_id], sent[task_id], task_id in delivered)
             )
         ]
+
+
+def token_of(task: Task) -> bytes:
+    """Return the hash by which the queue knows the token of a task's callbacks."""
+    return token_hash(task.token)
 
 
 def _is_told(ended: Line, sent: int, is_delivered: bool) -> bool:
