@@ -120,6 +120,7 @@ class Demo:
         self._settings = settings
         self._stack = Stack(settings, show)
         self._began = time.monotonic()
+        self._is_up = False
 
     async def run(self, *, exit_after: bool) -> int:
         """Play all jobs and, unless told otherwise, serve until a signal; return the exit code."""
@@ -144,11 +145,13 @@ class Demo:
             for task in (playing, ending):
                 task.cancel()
             await asyncio.gather(playing, ending, return_exceptions=True)
-            self._session.line(self._session.say(_STOPPING))
+            if self._is_up:
+                self._session.line(self._session.say(_STOPPING))
             await self._stack.stop()
 
     async def _start_and_play(self, *, is_ending: bool) -> bool:
         await self._stack.start()
+        self._is_up = True
         media = await asyncio.to_thread(write_media, self._settings.home / "media")
         await self._stack.wait_ready(_READY_TIMEOUT_S)
         try:
