@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Mapping
 
 from etapa_client import EtapaClient
-from services.queue.assembly import assemble, call_limits
+from services.queue.assembly import Assembly, assemble, call_limits
 from services.queue.server import make_server
 from services.queue.settings import Settings
 from services.runninghub.client import RunningHubClient
 from services.runtime.db import open_pool
 from services.runtime.failpoints import arm
+from services.runtime.grpc_server import GrpcServer
 from services.runtime.main import serve
 from services.runtime.tracing import ClientTracer
 
@@ -32,17 +33,26 @@ async def main(
     limits = call_limits(settings)
     async with RunningHubClient(limits, settings.fetch_allow) as provider, client:
         parts = assemble(settings, pool, provider, client)
-        server = make_server(settings, parts)
-        port = await server.start()
-        if started is not None:
-            started(port)
-        async with asyncio.TaskGroup() as group:
-            if await parts.prepare(stop):
-                server.set_serving(True)
-                group.create_task(parts.run(stop), name="loops")
-            await stop.wait()
-            await server.stop(settings.drain_s)
+        # Nobody is answered before the tables are there, however long Postgres is away.
+        if await parts.prepare(stop):
+            await _serve(make_server(settings, parts), parts, stop, started)
     await pool.close()
+
+
+async def _serve(
+    server: GrpcServer,
+    parts: Assembly,
+    stop: asyncio.Event,
+    started: Callable[[int], None] | None,
+) -> None:
+    port = await server.start()
+    server.set_serving(True)
+    if started is not None:
+        started(port)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.run(stop), name="loops")
+        await stop.wait()
+        await server.stop(parts.settings.drain_s)
 
 
 if __name__ == "__main__":

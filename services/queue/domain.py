@@ -439,6 +439,18 @@ class JobNotRetryableError(ForbiddenTransitionError):
         )
 
 
+class JobNotPendingError(ForbiddenTransitionError):
+    """Media can only be refused while it is awaited."""
+
+    reason = "JOB_NOT_PENDING"
+
+    def __init__(self, job_id: UUID, status: JobStatus) -> None:
+        super().__init__(
+            f"job {job_id} is {status}: its media was accepted; cancel the job instead",
+            {"job_id": str(job_id), "status": status.value},
+        )
+
+
 class JobNotQueuedError(ForbiddenTransitionError):
     """Only a queued job waits."""
 

@@ -9,6 +9,7 @@ from services.queue.domain import (
     Change,
     Details,
     JobAlreadyFinalError,
+    JobNotPendingError,
     JobState,
     JobStatus,
     Outcome,
@@ -33,8 +34,10 @@ _WAITED_FOR = {
 
 def reject_media(job: JobState, command: RejectMedia, now: datetime, policy: Policy) -> Change:
     """Fail a pending job at `upload`."""
-    if job.status is not JobStatus.PENDING:
+    if job.status.is_final:
         raise JobAlreadyFinalError(job.id, job.status)
+    if job.status is not JobStatus.PENDING:
+        raise JobNotPendingError(job.id, job.status)
     draft = Draft(job, now, policy)
     details: Details = dict(command.details)
     draft.note("MEDIA_REJECTED", command.message, details)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etapa.queue.v1 import job_pb2, queue_pb2
-from etapa_client.errors import JobAlreadyFinalError
+from etapa_client.errors import JobAlreadyFinalError, JobNotPendingError
 from etapa_client.queue import QueueClient
 from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.ids import new_id
@@ -162,8 +162,8 @@ class Intake:
         )
         try:
             return await self._queue.submit_job(job_id=job_id, rejected=rejected)
-        except JobAlreadyFinalError:
-            # A repeated request, whose first call had failed the job already.
+        except (JobAlreadyFinalError, JobNotPendingError):
+            # A repeated request, whose first call had settled the job already.
             return await self._queue.get_job(job_id)
 
     @contextmanager

@@ -63,6 +63,14 @@ class JobNotFinalError(_JobError):
     """The job is still open; only a final one can be tried again."""
 
 
+class JobNotPendingError(_JobError):
+    """The job's media was accepted already, so it can't be refused any more."""
+
+
+class JobNotRetryableError(_JobError):
+    """The job ended before its media had arrived; send it again as a new job."""
+
+
 class JobNotQueuedError(_JobError):
     """The job does not wait in the queue."""
 
@@ -146,7 +154,9 @@ _REASONS: Mapping[str, type[EtapaError]] = {
     "JOB_NOT_FOUND": JobNotFoundError,
     "JOB_ALREADY_FINAL": JobAlreadyFinalError,
     "JOB_NOT_FINAL": JobNotFinalError,
+    "JOB_NOT_PENDING": JobNotPendingError,
     "JOB_NOT_QUEUED": JobNotQueuedError,
+    "JOB_NOT_RETRYABLE": JobNotRetryableError,
     "REQUEST_ID_REUSED": RequestIdReusedError,
     "TOO_MANY_ACTIVE_JOBS": TooManyActiveJobsError,
     "TOOL_NOT_FOUND": ToolNotFoundError,

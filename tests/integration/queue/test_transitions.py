@@ -12,6 +12,7 @@ from services.queue import command as c
 from services.queue.claim import Claimed
 from services.queue.domain import (
     JobAlreadyFinalError,
+    JobNotPendingError,
     JobStatus,
     Phase,
     RequestIdReusedError,
@@ -387,7 +388,7 @@ async def test_a_bad_item_does_not_take_its_neighbours_along(world: QueueWorld) 
         *(world.transitions.run(item) for item in (commands[1], bad, commands[2])),
         return_exceptions=True,
     )
-    assert isinstance(results[1], JobAlreadyFinalError)
+    assert isinstance(results[1], JobNotPendingError)
     assert [(await world.job(job)).status for job in jobs[1:]] == [JobStatus.CANCELLED] * 2
     await world.check()
 

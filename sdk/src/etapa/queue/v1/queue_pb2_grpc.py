@@ -108,7 +108,8 @@ class QueueServiceServicer(object):
     def SubmitJob(self, request, context):
         """Completes a pending job: `insert`, `credits`, `queue_check`, `queued` in one commit; or fails
         it at `upload` (media rejected) or `credits` (balance too low). Idempotent: the same content
-        returns the job as it is, other content fails with REQUEST_ID_REUSED.
+        returns the job as it is, other content fails with REQUEST_ID_REUSED. A rejection that comes
+        too late fails with JOB_NOT_PENDING or JOB_ALREADY_FINAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,7 +146,8 @@ class QueueServiceServicer(object):
 
     def RetryJob(self, request, context):
         """Makes a new job from a final one, with the same inputs and media (retry_of). Idempotent by
-        request_id. JOB_NOT_FINAL while the old one is open; the limits of CreateJob hold.
+        request_id. JOB_NOT_FINAL while the old one is open, JOB_NOT_RETRYABLE if its media had never
+        arrived; the limits of CreateJob hold.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

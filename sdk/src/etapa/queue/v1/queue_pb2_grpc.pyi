@@ -289,7 +289,8 @@ class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceS
     SubmitJob: _QueueServiceSubmitJobType
     """Completes a pending job: `insert`, `credits`, `queue_check`, `queued` in one commit; or fails
     it at `upload` (media rejected) or `credits` (balance too low). Idempotent: the same content
-    returns the job as it is, other content fails with REQUEST_ID_REUSED.
+    returns the job as it is, other content fails with REQUEST_ID_REUSED. A rejection that comes
+    too late fails with JOB_NOT_PENDING or JOB_ALREADY_FINAL.
     """
 
     GetJob: _QueueServiceGetJobType
@@ -308,7 +309,8 @@ class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceS
 
     RetryJob: _QueueServiceRetryJobType
     """Makes a new job from a final one, with the same inputs and media (retry_of). Idempotent by
-    request_id. JOB_NOT_FINAL while the old one is open; the limits of CreateJob hold.
+    request_id. JOB_NOT_FINAL while the old one is open, JOB_NOT_RETRYABLE if its media had never
+    arrived; the limits of CreateJob hold.
     """
 
     GetQueue: _QueueServiceGetQueueType
@@ -393,7 +395,8 @@ class QueueServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[etapa.queue.v1.queue_pb2.SubmitJobResponse, collections.abc.Awaitable[etapa.queue.v1.queue_pb2.SubmitJobResponse]]:
         """Completes a pending job: `insert`, `credits`, `queue_check`, `queued` in one commit; or fails
         it at `upload` (media rejected) or `credits` (balance too low). Idempotent: the same content
-        returns the job as it is, other content fails with REQUEST_ID_REUSED.
+        returns the job as it is, other content fails with REQUEST_ID_REUSED. A rejection that comes
+        too late fails with JOB_NOT_PENDING or JOB_ALREADY_FINAL.
         """
 
     @abc.abstractmethod
@@ -437,7 +440,8 @@ class QueueServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[etapa.queue.v1.queue_pb2.RetryJobResponse, collections.abc.Awaitable[etapa.queue.v1.queue_pb2.RetryJobResponse]]:
         """Makes a new job from a final one, with the same inputs and media (retry_of). Idempotent by
-        request_id. JOB_NOT_FINAL while the old one is open; the limits of CreateJob hold.
+        request_id. JOB_NOT_FINAL while the old one is open, JOB_NOT_RETRYABLE if its media had never
+        arrived; the limits of CreateJob hold.
         """
 
     @abc.abstractmethod
