@@ -17,7 +17,7 @@ COMMANDS = [(command.__name__, rule) for command, rule in machine.RULES.items()]
 
 
 @pytest.mark.parametrize(("name", "rule"), COMMANDS, ids=[name for name, _ in COMMANDS])
-def test_every_command_is_told_with_the_function_that_decides_it(name: str, rule: FunctionType) -> None:
+def test_every_command_is_told_with_its_function(name: str, rule: FunctionType) -> None:
     module = rule.__module__.rpartition(".")[2]
     function = f"{module}.{rule.__name__}"
     assert re.search(rf"^\| `{name}` \|.*`{function}`", TEXT, re.MULTILINE)
