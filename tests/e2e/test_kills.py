@@ -55,9 +55,11 @@ async def test_two_hundred_jobs_end_right_whatever_is_killed(tmp_path: Path) -> 
         tmp_path,
         time_scale=0.1,
         replicas={"queue": 2},
-        ETAPA_QUEUE_USER_ACTIVE_LIMIT="4",
-        ETAPA_EMULATOR_TIME_SCALE="0.1",
-        ETAPA_EMULATOR_VIDEO_RUN_S="30",
+        env={
+            "ETAPA_QUEUE_USER_ACTIVE_LIMIT": "4",
+            "ETAPA_EMULATOR_TIME_SCALE": "0.1",
+            "ETAPA_EMULATOR_VIDEO_RUN_S": "30",
+        },
     ) as rig:
         await order_faults(rig)
         await grant(rig.client, USERS)

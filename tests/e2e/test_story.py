@@ -67,8 +67,10 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
     async with running_rig(
         folder,
         time_scale=0.05,
-        ETAPA_EMULATOR_TIME_SCALE="0.02",
-        ETAPA_QUEUE_USER_ACTIVE_LIMIT="20",
+        env={
+            "ETAPA_EMULATOR_TIME_SCALE": "0.02",
+            "ETAPA_QUEUE_USER_ACTIVE_LIMIT": "20",
+        },
     ) as rig:
         await rig.admin.add_fault("fail", classes=["gpu_oom"], file=FAILING)
         await rig.client.credits.grant_credits(request_id="g", user_id="ana", amount=10_000)

@@ -99,9 +99,11 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     async with running_rig(
         folder,
         time_scale=0.05,
-        ETAPA_EMULATOR_TIME_SCALE="0.02",
-        ETAPA_WEBHOOK_MAX_BYTES=str(TOO_LARGE),
-        ETAPA_QUEUE_USER_ACTIVE_LIMIT="20",
+        env={
+            "ETAPA_EMULATOR_TIME_SCALE": "0.02",
+            "ETAPA_WEBHOOK_MAX_BYTES": str(TOO_LARGE),
+            "ETAPA_QUEUE_USER_ACTIVE_LIMIT": "20",
+        },
     ) as running:
         await running.client.credits.grant_credits(request_id="g", user_id="ana", amount=10_000)
         yield running

@@ -39,9 +39,11 @@ async def test_two_hundred_jobs_end_right_whatever_the_provider_does(tmp_path: P
         tmp_path,
         time_scale=0.05,
         replicas={"queue": 2},
-        ETAPA_QUEUE_USER_ACTIVE_LIMIT="4",
-        ETAPA_QUEUE_GLOBAL_LIMIT=str(TOTAL),
-        ETAPA_EMULATOR_TIME_SCALE="0.02",
+        env={
+            "ETAPA_QUEUE_USER_ACTIVE_LIMIT": "4",
+            "ETAPA_QUEUE_GLOBAL_LIMIT": str(TOTAL),
+            "ETAPA_EMULATOR_TIME_SCALE": "0.02",
+        },
     ) as rig:
         await order_faults(rig)
         await grant(rig.client, USERS)

@@ -66,7 +66,11 @@ def runnable() -> tuple[Service, ...]:
 
 @asynccontextmanager
 async def running_rig(
-    home: Path, *, time_scale: float, replicas: Mapping[str, int] | None = None, **env: str
+    home: Path,
+    *,
+    time_scale: float,
+    replicas: Mapping[str, int] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
     """Run everything on free ports; `env` goes to every service."""
     ports = PortBlock()
@@ -77,7 +81,7 @@ async def running_rig(
         addresses=addresses,
         services=runnable(),
         replicas=dict(replicas or {}),
-        env={**own_env(), **_emulator_env(), "ETAPA_TIME_SCALE": str(time_scale), **env},
+        env={**own_env(), **_emulator_env(), "ETAPA_TIME_SCALE": str(time_scale), **(env or {})},
         accounts=_accounts(f"http://{addresses.emulator}"),
     )
     changes: list[Change] = []
