@@ -69,7 +69,7 @@ class Settings:
         settings = cls(
             listen=read.address("ETAPA_EMULATOR_LISTEN", "127.0.0.1:8090"),
             admin_listen=read.address("ETAPA_EMULATOR_ADMIN_LISTEN", "127.0.0.1:8091"),
-            data=Path(read.text("ETAPA_EMULATOR_DATA", ".etapa/emulator")),
+            data=Path(read.home("ETAPA_EMULATOR_DATA", "emulator")),
             public_url=read.text("ETAPA_EMULATOR_PUBLIC_URL").rstrip("/"),
             log_level=read.text("ETAPA_EMULATOR_LOG_LEVEL", "INFO"),
             render_fast=read.flag("ETAPA_EMULATOR_RENDER_FAST"),

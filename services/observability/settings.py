@@ -31,7 +31,7 @@ class Settings:
         settings = cls(
             database_url=read.required("ETAPA_DATABASE_URL", "postgresql://user@host/database"),
             listen=read.address(prefix + "LISTEN", cls.listen),
-            blobs=read.text("ETAPA_BLOBS", cls.blobs),
+            blobs=read.home("ETAPA_BLOBS", "blobs"),
             pool_size=read.integer(prefix + "POOL_SIZE", cls.pool_size, low=2, high=100),
             partition_days=read.integer(
                 prefix + "PARTITION_DAYS", cls.partition_days, low=1, high=366

@@ -53,7 +53,7 @@ class Settings:
             media_key=read.required(
                 "ETAPA_MEDIA_KEY", "signs media links; the gateway has the same"
             ).encode(),
-            blobs=read.text("ETAPA_BLOBS", ".etapa/blobs"),
+            blobs=read.home("ETAPA_BLOBS", "blobs"),
             policy=_read_policy(read, callbacks_expected=bool(public_url)),
             user_active_limit=read.integer("ETAPA_QUEUE_USER_ACTIVE_LIMIT", 1, low=1, high=100_000),
             global_limit=read.integer("ETAPA_QUEUE_GLOBAL_LIMIT", 0, low=0, high=1_000_000),

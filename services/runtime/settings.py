@@ -41,6 +41,10 @@ class Env:
             self.problems.append(f"{name} is not set ({what})")
         return value
 
+    def home(self, name: str, what: str) -> str:
+        """Return a place for files: as the variable says, else `what` in Etapa's home folder."""
+        return self.text(name) or f"{self.text('ETAPA_HOME', '.etapa')}/{what}"
+
     def integer(
         self, name: str, default: int, *, low: int | None = None, high: int | None = None
     ) -> int:

@@ -39,13 +39,12 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check all settings. Raises one `SettingsError` that lists every problem."""
         read = Env(env)
-        home = read.text("ETAPA_HOME", ".etapa")
         settings = cls(
             listen=read.address("ETAPA_TOOLS_LISTEN", "127.0.0.1:50052"),
             queue_address=read.text("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
             observability_address=read.text("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
-            blobs=read.text("ETAPA_BLOBS", f"{home}/blobs"),
-            temp_folder=Path(read.text("ETAPA_TOOLS_TEMP_FOLDER", f"{home}/uploads")),
+            blobs=read.home("ETAPA_BLOBS", "blobs"),
+            temp_folder=Path(read.home("ETAPA_TOOLS_TEMP_FOLDER", "uploads")),
             fetch_allow=_networks(read, "ETAPA_TOOLS_FETCH_ALLOW"),
             workers=read.integer("ETAPA_TOOLS_WORKERS", 2, low=1, high=64),
             worker_memory_bytes=read.integer(

@@ -36,7 +36,7 @@ class Settings:
             database_url=env.required(
                 "ETAPA_DATABASE_URL", "as in postgresql://user:password@host:5432/etapa"
             ),
-            blobs=env.text("ETAPA_BLOBS", ".etapa/blobs"),
+            blobs=env.home("ETAPA_BLOBS", "blobs"),
             listen=env.address("ETAPA_WEBHOOK_LISTEN", "127.0.0.1:8081"),
             queue_address=env.target("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
             observability_address=env.target("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),

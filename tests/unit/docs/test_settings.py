@@ -9,6 +9,7 @@ from services.cli.stack_settings import StackSettings
 from services.runtime import tracing
 from tests.support.documents import README, README_PT, named_rows
 from tests.support.settings_read import (
+    REQUIRED,
     readers,
     reads_alike,
     variables_asked_for,
@@ -37,6 +38,12 @@ def test_every_service_with_settings_is_looked_at() -> None:
 def test_every_variable_that_the_code_reads_is_in_the_readme(readme: Path) -> None:
     told = {name for name, _ in named_rows(readme, r"(?:ETAPA|RUNNINGHUB|OTEL)_[A-Z0-9_]+")}
     assert read_by_the_code() - told == set()
+
+
+def test_all_services_keep_their_blobs_in_the_same_place() -> None:
+    base = {**REQUIRED, "ETAPA_HOME": "/srv/etapa"}
+    places = {getattr(read(base), "blobs", "/srv/etapa/blobs") for read in readers().values()}
+    assert places == {"/srv/etapa/blobs"}
 
 
 @pytest.mark.parametrize("readme", [README, README_PT], ids=["en", "pt"])

@@ -28,3 +28,10 @@ def test_an_address_is_one_host_and_port() -> None:
     for name in "ABC":
         env.address(name, "")
     assert len(env.problems) == 2
+
+
+def test_a_place_for_files_is_in_the_home_folder_unless_it_has_its_own_variable() -> None:
+    assert Env({}).home("ETAPA_BLOBS", "blobs") == ".etapa/blobs"
+    assert Env({"ETAPA_HOME": "/srv/etapa"}).home("ETAPA_BLOBS", "blobs") == "/srv/etapa/blobs"
+    both = {"ETAPA_HOME": "/srv/etapa", "ETAPA_BLOBS": "s3://bucket/etapa"}
+    assert Env(both).home("ETAPA_BLOBS", "blobs") == "s3://bucket/etapa"
