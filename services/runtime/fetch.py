@@ -23,6 +23,7 @@ from services.runtime.errors import InvalidInputError
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({408, 425, 429})
 _WRITE_BYTES: Final = 1024 * 1024
+_SHOWN_CHARS: Final = 100
 # The body is wanted as it is; a compressed one could unfold beyond what was announced.
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "etapa"}
 
@@ -150,8 +151,8 @@ async def _get(
     )
     try:
         return await session.get(url, headers=_HEADERS, allow_redirects=False, timeout=timeout)
-    except aiohttp.InvalidURL as error:
-        raise FetchError(FetchFailure.BAD_URL, f"{url.host} is no valid host") from error
+    except (aiohttp.InvalidURL, UnicodeError) as error:  # the latter from a label that is too long
+        raise FetchError(FetchFailure.BAD_URL, f"{_shown(url)} is no valid host") from error
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
             raise
@@ -202,10 +203,18 @@ def _checked_url(text: str, base: URL | None = None) -> URL:
         usable = url.scheme in ("http", "https") and bool(url.host) and not url.user
     except ValueError as error:
         raise FetchError(FetchFailure.BAD_URL, f"this is no URL: {error}") from error
+    if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in text):
+        raise FetchError(FetchFailure.BAD_URL, "the URL holds a character that none may hold")
     if not usable:
         message = "only http and https URLs with a host and without a user name are fetched"
         raise FetchError(FetchFailure.BAD_URL, message)
     return url
+
+
+def _shown(url: URL) -> str:
+    """Return the host as a sentence can hold it."""
+    host = url.host or ""
+    return host if len(host) <= _SHOWN_CHARS else host[:_SHOWN_CHARS] + "…"
 
 
 def _create(path: Path) -> BinaryIO:

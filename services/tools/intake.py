@@ -32,6 +32,9 @@ from services.tools.wire import submission_to_proto
 
 log = get_log(__name__)
 _SETTLE_S = 0.25
+# What the queue takes as a rejection's message, and as each of its facts.
+_MESSAGE_CHARS = 4000
+_FACT_CHARS = 1000
 _OUR_FAULT = "something went wrong inside Etapa while it read the media; try again"
 
 
@@ -155,10 +158,11 @@ class Intake:
     ) -> job_pb2.Job:
         names = {source.name: display_name(source) for source in request.sources}
         file_name = names.get(err.facts.get("field", ""), ", ".join(names.values()))
+        details = {**err.facts, "reason": err.reason, "fileName": file_name}
         rejected = queue_pb2.MediaRejection(
             error_class=failure_class,
-            message=err.message,
-            details={**err.facts, "reason": err.reason, "fileName": file_name},
+            message=_fit(err.message, _MESSAGE_CHARS),
+            details={name: _fit(value, _FACT_CHARS) for name, value in details.items()},
         )
         try:
             return await self._queue.submit_job(job_id=job_id, rejected=rejected)
@@ -194,6 +198,15 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
     return event.is_set()
+
+
+def _fit(text: str, most: int) -> str:
+    """Return a text that the queue takes: a refusal may quote what its sender made up.
+
+    One that the queue refused in turn would leave the job open, and in its user's way.
+    """
+    plain = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
 def _log_unheard(task: asyncio.Task[job_pb2.Job]) -> None:

@@ -107,7 +107,20 @@ async def test_endless_redirect_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x.test/a", "file:///etc/passwd", "http://", "x", "http://u@x.test/", "http://[/"]
+    "url",
+    [
+        "ftp://x.test/a",
+        "file:///etc/passwd",
+        "http://",
+        "x",
+        "http://u@x.test/",
+        "http://[/",
+        "http://x..test/a",
+        f"http://{'x' * 3000}/",
+        "http://a\x00b.test/",
+        "http://x.test/a\x00",
+        "http://x.test/\r\nHost: y",
+    ],
 )
 async def test_url_that_is_not_plain_http_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(FetchError) as caught:

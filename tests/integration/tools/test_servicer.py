@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from etapa.queue.v1 import job_pb2
+from etapa.queue.v1 import job_pb2, queue_pb2
 from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
 from etapa_client import EtapaClient, Upload, Url
 from etapa_client.errors import (
@@ -24,6 +24,7 @@ from etapa_client.errors import (
     TooManyActiveJobsError,
     UnavailableError,
 )
+from services.queue import check
 from services.runtime.blobs import BlobStore
 from services.runtime.errors import QuotaError
 from services.tools.__main__ import make_server
@@ -380,6 +381,40 @@ async def test_private_url_fails_the_job_at_upload(house: House) -> None:
     )
     assert job.error_class == "media_unreachable"
     assert house.queue.submitted[0].rejected.details["reason"] == "URL_REFUSED"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a\x00b/",
+        f"http://{'a' * 3000}.test/",
+        "http://x..y/",
+        f"http://127.0.0.1:1/{'a' * 9000}",
+    ],
+)
+async def test_hostile_url_fails_the_job_in_words_that_the_queue_takes(
+    house: House, url: str
+) -> None:
+    job = await house.client.tools.run("bg_remover", {}, {"image": Url(url)}, "ana")
+    assert job.error_class == "media_unreachable"
+    assert_fits(house.queue.submitted[0].rejected)
+
+
+async def test_hostile_media_name_fails_the_job_in_words_that_the_queue_takes(
+    house: House,
+) -> None:
+    async with house.stub() as stub:
+        parts = [header(), chunk(b"x", media="a\x00b" + "c" * 100_000)]
+        answer = await stub.RunTool(iter(parts), timeout=20)
+    assert answer.job.error_class == "bad_media"
+    assert_fits(house.queue.submitted[0].rejected)
+
+
+def assert_fits(rejected: queue_pb2.MediaRejection) -> None:
+    """Assert that the real queue would take the rejection."""
+    check.text("message", rejected.message, 4000, least=1)
+    for name, value in rejected.details.items():
+        check.text(name, value, 1000)
 
 
 async def test_many_uploads_at_once_all_arrive(house: House) -> None:
