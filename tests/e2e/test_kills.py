@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.failpoints import NAMES
-from tests.support.collect import broken_invariants, collect
+from tests.support.collect import collect, own_troubles
 from tests.support.judge import complaints
 from tests.support.killer import Kill, Killer
 from tests.support.many_jobs import FAILURES, Media, grant, orders, see_through
@@ -71,7 +71,7 @@ async def test_two_hundred_jobs_end_right_whatever_is_killed(tmp_path: Path) -> 
             await rig.admin.wait_for("start_accepted", times=10)
             await killer.run(kills)
         run = await collect(rig, TOTAL)
-        wrong = [*complaints(run), *await broken_invariants(rig)]
+        wrong = [*complaints(run), *await own_troubles(rig)]
         assert not wrong, "\n".join(wrong)
 
     assert len(run.jobs) == 4 * USERS

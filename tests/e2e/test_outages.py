@@ -13,7 +13,7 @@ import pytest
 from etapa.queue.v1 import job_pb2
 from etapa_client.errors import UnavailableError
 from services.cli.supervisor import State
-from tests.support.collect import broken_invariants, collect
+from tests.support.collect import collect, own_troubles
 from tests.support.judge import complaints
 from tests.support.many_jobs import Media, Order, grant, orders, see_through, submit, until_final
 from tests.support.waiting import eventually
@@ -30,7 +30,7 @@ ENV = {"ETAPA_QUEUE_USER_ACTIVE_LIMIT": "4", "ETAPA_EMULATOR_TIME_SCALE": "0.05"
 
 
 async def judge(rig: Rig) -> list[str]:
-    return [*complaints(await collect(rig, TOTAL)), *await broken_invariants(rig)]
+    return [*complaints(await collect(rig, TOTAL)), *await own_troubles(rig)]
 
 
 async def test_every_service_restarts_in_order_while_jobs_go_on(tmp_path: Path) -> None:

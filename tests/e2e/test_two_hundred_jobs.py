@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.collect import broken_invariants, collect
+from tests.support.collect import collect, own_troubles
 from tests.support.judge import complaints, tasks_by_job
 from tests.support.many_jobs import FAILURES, Media, grant, orders, see_through
 from tests.support.provider_log import ProviderLog
@@ -49,7 +49,7 @@ async def test_two_hundred_jobs_end_right_whatever_the_provider_does(tmp_path: P
         await grant(rig.client, USERS)
         await see_through(rig.client, orders(Media.make(tmp_path), USERS, SEED))
         run = await collect(rig, TOTAL)
-        wrong = [*complaints(run), *await broken_invariants(rig)]
+        wrong = [*complaints(run), *await own_troubles(rig)]
         assert not wrong, "\n".join(wrong)
 
     assert len(run.jobs) == 4 * USERS

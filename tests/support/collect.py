@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC
@@ -18,6 +19,7 @@ from tests.support.waiting import eventually
 from tests.support.whole_stack import Rig
 
 _AT_ONCE = 16
+_LOUD = re.compile(r'"level": ?"(error|critical)"|^Traceback|PANIC:')
 # What is still on its way: in the inbox, in the outbox, at the provider, between two services.
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM queue.jobs WHERE completed_at IS NULL) AS open_jobs,
@@ -91,15 +93,24 @@ async def collect(rig: Rig, total: int) -> Run:
     )
 
 
-async def broken_invariants(rig: Rig) -> list[str]:
-    """Return what the queue's own tables contradict, and what it could tell nobody."""
+async def own_troubles(rig: Rig) -> list[str]:
+    """Return what the queue's own tables contradict, and every error that a service logged."""
     # Events leave the outbox as they are told; the history itself is judged instead.
     checks = {name: query for name, query in INVARIANTS.items() if not name.startswith("events")}
     checks["an event was rejected"] = "SELECT * FROM queue.rejected_events"
     found = []
     for name, query in checks.items():
         found += [f"{name}: {dict(row)}" for row in (await rig.fetch(query))[:3]]
-    return found
+    return found + await asyncio.to_thread(_loud_lines, rig)
+
+
+def _loud_lines(rig: Rig) -> list[str]:
+    lines = [
+        (file.name, line)
+        for file in sorted(rig.stack.settings.logs.glob("*.log"))
+        for line in file.read_text(errors="replace").splitlines()
+    ]
+    return [f"{name}: {line}" for name, line in lines if _LOUD.search(line)]
 
 
 async def _job(rig: Rig, facts: dict[str, Any], attempts: Iterable[Attempt]) -> Job:
