@@ -56,6 +56,11 @@ def test_every_arrow_of_the_diagram_names_states_that_exist() -> None:
         assert {left, right} - {"[*]"} <= states
 
 
+def test_no_label_of_the_diagram_is_cut_by_a_semicolon() -> None:
+    # Mermaid takes what follows one for the next statement.
+    assert ";" not in DIAGRAM
+
+
 def test_every_final_status_of_the_diagram_is_final() -> None:
     final = set(re.findall(r"^\s*(\w+) --> \[\*\]", DIAGRAM, re.MULTILINE))
     assert final == {status.value for status in JobStatus if status.is_final}
