@@ -158,9 +158,17 @@ class Draft:
         self.step(Step.QUEUED, JobStatus.QUEUED, details)
 
     def fail(
-        self, at_step: Step, error_class: str, message: str, evidence: Payload | None = None
+        self,
+        at_step: Step,
+        error_class: str,
+        message: str,
+        evidence: Payload | None = None,
+        evidence_path: str = "",
     ) -> None:
-        """End the job as failed and give the credits back."""
+        """End the job as failed and give the credits back.
+
+        `evidence_path` is the JSON path of the proof within the payload `evidence`.
+        """
         self.job.failed_at_step = at_step
         self.job.error_class = error_class
         self.job.error_message = message
@@ -169,6 +177,7 @@ class Draft:
             "error_class": error_class,
             "message": message,
             "evidence_payload_id": str(evidence.payload_id) if evidence else "",
+            "evidence_path": evidence_path if evidence else "",
         }
         details = {"error": message, "at_step": at_step.value, "class": error_class}
         self._end()

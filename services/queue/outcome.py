@@ -103,7 +103,8 @@ def answer(job: JobState, command: Answer, now: datetime, policy: Policy) -> Cha
         _stopped(draft, command)
     elif state is TaskState.NOT_FOUND and _is_lost(draft):
         _settle(draft, command, Outcome.FAILED, has_output=False)
-        draft.fail(Step.RUNNING, "task_lost", command.verdict.words, _evidence(command.payloads))
+        evidence = _evidence(command.payloads)
+        draft.fail(Step.RUNNING, "task_lost", command.verdict.words, evidence, "$.errorCode")
     else:
         _keep(draft, command)
         _ask_again(draft, is_odd=state not in _GOING_ON)
@@ -135,7 +136,7 @@ def _succeed_empty(draft: Draft, command: Answer) -> None:
         return
     _settle(draft, command, Outcome.FAILED, has_output=False, error_class="no_output")
     words = command.verdict.words or "the provider reports SUCCESS without any output"
-    draft.fail(Step.RUNNING, "no_output", words, _evidence(command.payloads))
+    draft.fail(Step.RUNNING, "no_output", words, _evidence(command.payloads), "$.results")
 
 
 def _fail(draft: Draft, command: Answer) -> None:
@@ -152,8 +153,13 @@ def _fail(draft: Draft, command: Answer) -> None:
     if wants_end:
         draft.cancel()
     else:
-        evidence = _evidence(command.payloads)
-        draft.fail(Step(verdict.failed_at_step), verdict.error_class, verdict.words, evidence)
+        draft.fail(
+            Step(verdict.failed_at_step),
+            verdict.error_class,
+            verdict.words,
+            _evidence(command.payloads),
+            _path_of(command.report),
+        )
 
 
 def _stopped(draft: Draft, command: Answer) -> None:
@@ -174,6 +180,7 @@ def _stopped(draft: Draft, command: Answer) -> None:
         error_class,
         words or "the task was cancelled at the provider, not by us",
         _evidence(command.payloads),
+        "$.status",
     )
 
 
@@ -331,6 +338,13 @@ def _take_usage(attempt: Attempt, report: TaskReport) -> None:
     attempt.coins = usage.consume_coins or attempt.coins
     attempt.money = usage.consume_money or attempt.money
     attempt.task_cost_time = usage.task_cost_time or attempt.task_cost_time
+
+
+def _path_of(report: TaskReport) -> str:
+    """Return where in a v2 query's answer the words that classified it stand."""
+    if report.reason is not None and report.reason.exception_message:
+        return "$.failedReason.exception_message"
+    return "$.errorMessage" if report.message else "$.errorCode"
 
 
 def _evidence(payloads: Sequence[Payload]) -> Payload | None:

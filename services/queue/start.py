@@ -18,7 +18,13 @@ from services.queue.domain import (
 )
 from services.queue.draft import Draft
 from services.queue.policy import Policy
-from services.runninghub.verdicts import AccountEffect, FailureClass, Verdict, with_retry_overrides
+from services.runninghub.verdicts import (
+    AccountEffect,
+    FailureClass,
+    Stage,
+    Verdict,
+    with_retry_overrides,
+)
 
 _HEALTH = {
     AccountEffect.FULL: Health.FULL,
@@ -132,7 +138,8 @@ def settle_refusal(draft: Draft, verdict: Verdict, evidence: Payload | None) -> 
         _wait_for_account(draft, verdict, health)
     elif not retry(draft, failure, Outcome.REFUSED, verdict.words):
         draft.end_attempt(Outcome.REFUSED, verdict.error_class)
-        draft.fail(Step(verdict.failed_at_step), verdict.error_class, verdict.words, evidence)
+        path = "$.errorMessage" if verdict.stage is Stage.START else "$.message"
+        draft.fail(Step(verdict.failed_at_step), verdict.error_class, verdict.words, evidence, path)
 
 
 def retry(draft: Draft, failure: FailureClass, outcome: Outcome, words: str) -> bool:

@@ -89,9 +89,15 @@ def _refused(
 ) -> UrlRefusedError:
     text = Text(
         f"Este endereço não pode ser baixado. Use uma URL pública http(s), {_ELSE.pt}.",
-        f"This address is not fetched: {err.message}. Use a public http(s) URL, {_ELSE.en}.",
+        f"This address is not fetched: {_cause(err)}. Use a public http(s) URL, {_ELSE.en}.",
     )
     return UrlRefusedError(rule.name, text, {**err.facts, "why": why})
+
+
+def _cause(err: ForbiddenAddressError | FetchError) -> str:
+    if isinstance(err, ForbiddenAddressError):
+        return f"{err.host} is not a public internet address"
+    return err.message
 
 
 def _failed(rule: MediaInput, err: FetchError) -> BadMediaError:

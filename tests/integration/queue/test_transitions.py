@@ -88,6 +88,11 @@ async def test_a_failure_says_where_and_keeps_the_providers_words(world: QueueWo
         "gpu_oom",
     )
     assert job.error_message.startswith("torch.OutOfMemoryError: Allocation on device 0")
+    (row,) = await world.fetch(
+        "SELECT body::jsonb -> 'failure' ->> 'evidence_path' AS path FROM queue.outbox "
+        "WHERE body::jsonb ->> 'step' = 'failed'"
+    )
+    assert row["path"] == "$.failedReason.exception_message"
     await world.check()
 
 
