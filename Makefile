@@ -101,7 +101,7 @@ browser: setup chromium ## the console in Debian's Chromium
 chromium:
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null)
 
-test: check chromium ## everything that CI runs
+test: check image chromium ## everything that CI runs
 	$(PYTEST) tests
 
 new-tool: setup ## write the one file of a new tool: NAME=… [APP=… CREDITS=…]
