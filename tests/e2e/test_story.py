@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +18,7 @@ from etapa_client.upload import Upload
 from tests.support.collect import settled
 from tests.support.many_jobs import TOOLS, Media, Order, photo, see_through
 from tests.support.provider_log import ProviderLog, token_of
+from tests.support.stacks import own_env
 from tests.support.whole_stack import Rig, running_rig
 
 VIEWS = {tool: f"{tool}_jobs" for tool in (*TOOLS, "bg_remover")}
@@ -180,6 +184,40 @@ async def test_each_step_is_one_log_line_with_its_trace(told: Told, tool: str) -
         f"[{VIEWS[tool]}] Job {job_id}: {STEP_NAMES[step.step]}" for step in trail.steps
     ]
     assert {line["trace_id"] for line in told_steps} == {trail.job.trace_id}
+
+
+async def test_psql_and_find_of_the_command_line_tell_the_same(told: Told) -> None:
+    job_id = told.jobs["upscaler", "failed"]
+    shown = await etapa(told.rig, "psql", "-c", PLANS_QUERY.format(view="upscaler_jobs", id=job_id))
+    assert job_id in shown
+    assert CUDA_WORDS in shown
+    job = await told.rig.client.queue.get_job(job_id)
+    for query in (job_id, job.task_id, job.trace_id):
+        assert job_id in await etapa(told.rig, "find", query, "--json")
+    finished = await told.rig.client.queue.get_job(told.jobs["upscaler", "completed"])
+    assert finished.job_id in await etapa(told.rig, "find", finished.output_url, "--json")
+
+
+async def etapa(rig: Rig, *arguments: str) -> str:
+    """Run the command beside the stack; return what it printed."""
+    places = {
+        f"ETAPA_{name.upper()}_ADDRESS": rig.stack.address(name)
+        for name in ("queue", "tools", "observability")
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.cli",
+        *arguments,
+        env={**own_env(), **places, "ETAPA_HOME": str(rig.stack.settings.home)},
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
 
 
 async def test_the_fifth_tool_is_listed_like_the_others(told: Told) -> None:
