@@ -12,7 +12,7 @@ CODE := services sdk/src/etapa_client tests scripts
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## make .venv with everything that Etapa and its tests need
 

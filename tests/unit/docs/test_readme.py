@@ -71,8 +71,8 @@ def test_the_six_words_are_told_first() -> None:
 
 def test_the_commands_of_the_readme_exist_in_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    used = set(re.findall(r"\bmake ([a-z-]+)", README.read_text("utf-8")))
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    used = set(re.findall(r"\bmake ([a-z0-9-]+)", README.read_text("utf-8")))
     assert used - targets == set()
 
 
