@@ -102,7 +102,10 @@ class Intake:
         chunks: AsyncIterator[Chunk],
         left: asyncio.Event,
     ) -> job_pb2.Job:
-        job_id = await self._create(request, checked)
+        job = await self._create(request, checked)
+        if job.failed_at_step == job_pb2.STEP_UPLOAD:
+            return job  # a repeat of what failed by its media; sending that again changes nothing
+        job_id = job.job_id
         try:
             with self._taking_in(job_id):
                 media = await self._gather(checked.tool, request, chunks)
@@ -130,7 +133,7 @@ class Intake:
         check_request(tool, request)
         return _Checked(tool, inputs, tool.plan(inputs))
 
-    async def _create(self, request: RunRequest, checked: _Checked) -> str:
+    async def _create(self, request: RunRequest, checked: _Checked) -> job_pb2.Job:
         created = await self._queue.create_job(
             request_id=request.request_id or str(new_id()),
             caller=request.caller,
@@ -140,7 +143,7 @@ class Intake:
             input_json=inputs_as_json(checked.inputs),
             file_names={source.name: display_name(source) for source in request.sources},
         )
-        return created.job.job_id
+        return created.job
 
     async def _gather(
         self, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from grpc import aio
 
 from etapa.queue.v1 import job_pb2
 from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
-from etapa_client.connection import READ_S, Connection, Group, Metadata
+from etapa_client.connection import READ_S, Connection, Group, Metadata, is_answer_missed
 from etapa_client.upload import MediaSource, Upload, Url, media_chunks, media_sources, normalised
 
 # Covers the upload of the largest media over a slow line.
 RUN_S = 300.0
+# How long a repeat waits with its media for the answer that the call before it lost.
+_HOLD_S = 2.0
 
 Part = TypeVar("Part")
 Answer = TypeVar(
@@ -212,13 +216,20 @@ class ToolsClient(Group):
         sources: Mapping[str, Url | Upload],
         timeout_s: float,
     ) -> job_pb2.Job:
+        answered_early = False
+
         async def once(left_s: float, metadata: Metadata) -> Answer:
+            nonlocal answered_early
             unreadable: list[OSError] = []
-            parts = _parts(header, part_of, sources, unreadable)
+            ended = asyncio.Event()
+            held = ended if answered_early else None
+            parts = _parts(header, part_of, sources, unreadable, held)
             call = method(parts, timeout=left_s, metadata=metadata)
+            call.add_done_callback(lambda _call: ended.set())
             try:
                 answer = await call
             except aio.AioRpcError as error:
+                answered_early = is_answer_missed(error)
                 if unreadable:
                     raise unreadable[0] from error
                 raise
@@ -236,11 +247,21 @@ async def _parts(
     part_of: Callable[[tools_pb2.MediaChunk], Part],
     sources: Mapping[str, Url | Upload],
     unreadable: list[OSError],
+    held: asyncio.Event | None,
 ) -> AsyncIterator[Part]:
+    """Yield the header, then the media; `held`: only if the call has not ended before long."""
     yield header
+    if held is not None and await _is_set_within(held, _HOLD_S):
+        return
     try:
         async for chunk in media_chunks(sources):
             yield part_of(chunk)
     except OSError as error:
         # The stream then ends without a `last` piece, which the server takes as cut off.
         unreadable.append(error)
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
