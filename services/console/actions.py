@@ -66,9 +66,9 @@ async def switch_user(request: web.Request) -> web.Response:
     name = str(form.get("user", "")).strip()
     if not is_user(name):
         raise BadFormError("a user is 1 to 128 letters, digits or . @ : + - _", field="user")
-    response = web.HTTPSeeOther(_own_path(str(form.get("back", "/"))))
-    keep(response, USER_COOKIE, name)
-    return response
+    redirect = web.HTTPSeeOther(_own_path(str(form.get("back", "/"))))
+    keep(redirect, USER_COOKIE, name)
+    raise redirect
 
 
 async def add_credits(request: web.Request) -> web.Response:

@@ -23,7 +23,7 @@ def make_app(desk: Desk) -> web.Application:
     app = web.Application(middlewares=[error_middleware, refuse_strangers(desk.settings.hosts)])
     app[DESK] = desk
     set_up_templates(app)
-    live = Live()
+    live = Live(desk.settings.max_streams)
     app.on_shutdown.append(live.stop)
     app.on_response_prepare.append(add_headers(desk.settings.media_origin))
     app.router.add_routes(

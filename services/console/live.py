@@ -22,7 +22,6 @@ from services.console.desk import desk_of
 from services.console.errors import TooManyStreamsError
 from services.console.story import READ_S
 
-MAX_STREAMS = 256
 RECONNECT_MS = 1000
 PING_S = 15.0
 DEBOUNCE_S = 0.1
@@ -34,7 +33,8 @@ _CURSOR = re.compile(r"[\x21-\x7e]{1,2000}")
 class Live:
     """The streams of one process: counted, and ended when it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_streams: int) -> None:
+        self._max_streams = max_streams
         self._open = 0
         self._stopping = asyncio.Event()
 
@@ -62,7 +62,7 @@ class Live:
     async def _stream(
         self, request: web.Request, changes: Changes, follow: Coroutine[None, None, None]
     ) -> web.StreamResponse:
-        if self._open >= MAX_STREAMS or self._stopping.is_set():
+        if self._open >= self._max_streams or self._stopping.is_set():
             follow.close()
             raise TooManyStreamsError
         self._open += 1

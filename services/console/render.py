@@ -105,6 +105,7 @@ def set_up_templates(app: web.Application) -> None:
         lstrip_blocks=True,
     )
     environment.globals["short"] = shown.short_id
+    environment.filters["link"] = _link
     environment.filters["status_name"] = lambda value: STATUS_NAMES.get(value, str(value))
     environment.filters["step_name"] = lambda value: STEP_NAMES.get(value, str(value))
     environment.filters["health_name"] = lambda value: HEALTH_NAMES.get(value, str(value))
@@ -134,6 +135,11 @@ def render(
 def is_fragment(request: web.Request) -> bool:
     """Tell whether a part of a page is asked for."""
     return request.headers.get("HX-Request") == "true"
+
+
+def _link(url: str) -> str:
+    # A link of another scheme could be a script.
+    return url if url.startswith(("http://", "https://")) else ""
 
 
 def _other(request: web.Request) -> Language:

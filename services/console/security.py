@@ -14,7 +14,7 @@ from services.console.who import CSRF_FIELD, CSRF_HEADER, is_ours
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # The upload's reader looks for the token itself, before any file.
-CSRF_IN_BODY = "csrf_in_body"
+CSRF_IN_BODY = web.RequestKey("csrf_in_body", bool)
 
 
 def content_policy(media_origin: str) -> str:

@@ -12,6 +12,7 @@ from services.console.language import Language, choose_language
 LANGUAGE_COOKIE, USER_COOKIE, CSRF_COOKIE = "etapa_lang", "etapa_user", "etapa_csrf"
 DEFAULT_USER = "demo"
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
+_NEW_TOKEN = web.RequestKey("new_token", str)
 _YEAR_S = 365 * 24 * 3600
 _USER = re.compile(r"[\w.@:+\-]{1,128}")
 _TOKEN = re.compile(r"[A-Za-z0-9_\-]{43}")
@@ -42,8 +43,9 @@ def csrf_of(request: web.Request) -> str:
     token = request.cookies.get(CSRF_COOKIE, "")
     if _TOKEN.fullmatch(token):
         return token
-    made: str = request.setdefault("csrf", secrets.token_urlsafe(32))
-    return made
+    if _NEW_TOKEN not in request:
+        request[_NEW_TOKEN] = secrets.token_urlsafe(32)
+    return request[_NEW_TOKEN]
 
 
 def is_ours(request: web.Request, token: str) -> bool:
@@ -56,8 +58,8 @@ def keep_cookies(request: web.Request, response: web.StreamResponse) -> None:
     """Keep the language that was asked for, and the token where it is new."""
     if "lang" in request.query:
         keep(response, LANGUAGE_COOKIE, language_of(request).value)
-    if "csrf" in request:
-        keep(response, CSRF_COOKIE, request["csrf"], secret=True)
+    if _NEW_TOKEN in request:
+        keep(response, CSRF_COOKIE, request[_NEW_TOKEN], secret=True)
 
 
 def keep(response: web.StreamResponse, name: str, value: str, *, secret: bool = False) -> None:

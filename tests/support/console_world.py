@@ -46,7 +46,7 @@ class JobNotQueuedError(ForbiddenTransitionError):
 
 
 class JobAlreadyFinalError(ForbiddenTransitionError):
-    reason = "JOB_ALREADYFINAL"
+    reason = "JOB_ALREADY_FINAL"
 
 
 class TooManyActiveJobsError(QuotaError):

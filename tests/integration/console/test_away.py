@@ -1,0 +1,73 @@
+"""Whatever service is away, a page says what is known and what is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import console_jobs as known
+from tests.support.console_app import Browser
+
+QUEUE_AWAY = "A fila não responde: mostrado o que se sabe."
+HISTORY_AWAY = "O histórico não responde: mostrado o que se sabe."
+
+
+async def test_without_the_queue_a_job_is_told_from_its_history(console: Browser) -> None:
+    await console.world.set_away("queue")
+    reply = await console.get(f"/jobs/{known.FAILED}")
+    assert reply.status == 200
+    assert QUEUE_AWAY in reply.text
+    assert "48,2 s" in reply.text
+
+
+async def test_without_the_history_a_job_is_told_from_the_queue(console: Browser) -> None:
+    await console.world.set_away("observability")
+    reply = await console.get(f"/jobs/{known.FAILED}")
+    assert reply.status == 200
+    assert HISTORY_AWAY in reply.text
+    assert "Falhou em “Processando com IA”" in reply.text
+    assert HISTORY_AWAY in (await console.part(f"/jobs/{known.RUNNING}/card")).text
+
+
+async def test_a_job_that_only_the_absent_service_may_know_is_not_called_unknown(
+    console: Browser,
+) -> None:
+    await console.world.set_away("queue")
+    reply = await console.get("/jobs/019ab0c0-0000-7000-8000-00000000ffff")
+    assert reply.status == 503
+    assert "Sem resposta no momento" in reply.text
+
+
+async def test_without_the_history_jobs_are_listed_from_the_queue(console: Browser) -> None:
+    await console.world.set_away("observability")
+    text = (await console.get("/jobs?user=demo")).text
+    assert HISTORY_AWAY in text
+    assert text.count("data-row=") == len(console.world.jobs)
+
+
+async def test_a_tool_page_does_without_the_queue(console: Browser) -> None:
+    await console.world.set_away("queue", "observability")
+    reply = await console.get("/tools/upscaler")
+    assert (reply.status, QUEUE_AWAY in reply.text) == (200, True)
+    assert "saldo indisponível" in (await console.part("/balance")).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/tools", "/tools/upscaler", "/queue", "/jobs", f"/jobs/{known.FAILED}"]
+)
+async def test_with_everything_away_there_is_a_page_that_says_so(
+    console: Browser, path: str
+) -> None:
+    await console.world.set_away("queue", "tools", "observability")
+    reply = await console.get(path)
+    assert reply.status == 503
+    assert "Um serviço da Etapa não responde." in reply.text
+    assert "UNAVAILABLE" in reply.text
+    assert "Traceback" not in reply.text
+
+
+async def test_a_part_that_fails_goes_where_errors_are_read(console: Browser) -> None:
+    await console.world.set_away("queue", "observability")
+    reply = await console.part(f"/jobs/{known.FAILED}/card")
+    assert reply.status == 503
+    assert reply.headers["HX-Retarget"] == "#toasts"
+    assert "<html" not in reply.text
