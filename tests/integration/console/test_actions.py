@@ -20,7 +20,7 @@ PHOTO = b"\xff\xd8" + bytes(range(256)) * 4096
 
 
 def form(**fields: str) -> aiohttp.FormData:
-    data = aiohttp.FormData()
+    data = aiohttp.FormData(quote_fields=False)  # as browsers do
     for name, value in {"request_id": "r-1", **fields}.items():
         data.add_field(name.replace("__", "."), value)
     return data
