@@ -25,7 +25,8 @@ def found(pattern: re.Pattern[bytes], *suffixes: str) -> list[str]:
 
 
 def test_no_file_names_a_folder_of_one_machine() -> None:
-    assert found(PLACES, ".py", ".md", ".toml", ".yaml", ".sh", ".sql", ".txt", ".lock", "") == []
+    # Tracebacks of the provider's machines are data.
+    assert [hit for hit in found(PLACES) if not hit.startswith("tests/data/")] == []
 
 
 def test_no_file_names_the_host_of_a_registry() -> None:
