@@ -36,17 +36,7 @@ def failed_trail() -> trail_pb2.GetTrailResponse:
     return trail_pb2.GetTrailResponse(
         job=_summary(),
         verdict=_verdict(),
-        steps=[
-            step(1, "upload", 0, '{"fileName": "foto grande.jpg", "bytes": 1200}'),
-            step(3, "insert", 1.1),
-            step(4, "credits", 1.108, '{"cost": 60, "newBalance": 940}'),
-            step(6, "queue_check", 1.11, '{"slotsAvailable": 0}'),
-            step(7, "queued", 1.111, '{"position": 2}'),
-            step(8, "starting", 193.6, '{"webappId": "2037", "accountName": "main", "attempt": 1}'),
-            step(12, "running", 194.9, '{"taskId": "1990712044120342283"}'),
-            step(15, "webhook_received", 243.1, '{"event": "TASK_END", "hasOutput": false}'),
-            step(17, "failed", 243.106, '{"at_step": "running", "class": "gpu_oom"}'),
-        ],
+        steps=_steps(),
         notes=[
             trail_pb2.NoteRecord(
                 seq=9,
@@ -81,24 +71,42 @@ def failed_trail() -> trail_pb2.GetTrailResponse:
                 repeats=4,
             )
         ],
-        ledger=[
-            trail_pb2.LedgerRecord(
-                seq=5,
-                kind=credits_pb2.LEDGER_KIND_RESERVE,
-                amount=60,
-                bucket="monthly",
-                timestamp=at(1.108),
-            ),
-            trail_pb2.LedgerRecord(
-                seq=18,
-                kind=credits_pb2.LEDGER_KIND_REFUND,
-                amount=60,
-                bucket="monthly",
-                timestamp=at(243.106),
-            ),
-        ],
+        ledger=_ledger(),
         through_seq=18,
     )
+
+
+def _steps() -> list[trail_pb2.StepRecord]:
+    return [
+        step(1, "upload", 0, '{"fileName": "foto grande.jpg", "bytes": 1200}'),
+        step(3, "insert", 1.1),
+        step(4, "credits", 1.108, '{"cost": 60, "newBalance": 940}'),
+        step(6, "queue_check", 1.11, '{"slotsAvailable": 0}'),
+        step(7, "queued", 1.111, '{"position": 2}'),
+        step(8, "starting", 193.6, '{"webappId": "2037", "accountName": "main", "attempt": 1}'),
+        step(12, "running", 194.9, '{"taskId": "1990712044120342283"}'),
+        step(15, "webhook_received", 243.1, '{"event": "TASK_END", "hasOutput": false}'),
+        step(17, "failed", 243.106, '{"at_step": "running", "class": "gpu_oom"}'),
+    ]
+
+
+def _ledger() -> list[trail_pb2.LedgerRecord]:
+    return [
+        trail_pb2.LedgerRecord(
+            seq=5,
+            kind=credits_pb2.LEDGER_KIND_RESERVE,
+            amount=60,
+            bucket="monthly",
+            timestamp=at(1.108),
+        ),
+        trail_pb2.LedgerRecord(
+            seq=18,
+            kind=credits_pb2.LEDGER_KIND_REFUND,
+            amount=60,
+            bucket="monthly",
+            timestamp=at(243.106),
+        ),
+    ]
 
 
 def failed_job(seq: int = 18) -> job_pb2.Job:
