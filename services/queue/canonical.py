@@ -22,8 +22,11 @@ def canonical_inputs(input_json: str) -> str:
             input_json, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
         )
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        json.dumps(value, ensure_ascii=False).encode()
     except BadRequestError:
         raise
+    except UnicodeEncodeError as error:  # no strict reader after us would take it
+        raise BadRequestError(f"{_FIELD} holds half of a surrogate pair", _FIELD) from error
     except RecursionError as error:
         raise BadRequestError(f"{_FIELD} is nested too deeply", _FIELD) from error
     except ValueError as error:

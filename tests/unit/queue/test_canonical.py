@@ -64,6 +64,8 @@ def test_whole_numbers_keep_every_digit() -> None:
         '{"a":{"b":1,"b":2}}',
         '{"a":' + "[" * 100_000 + "]" * 100_000 + "}",
         '{"a":' + "9" * 5000 + "}",
+        '{"a":"\\ud800"}',
+        '{"\\udc00\\ud800":1}',
     ],
 )
 def test_what_is_no_plain_object_is_refused_by_its_field(text: str) -> None:
