@@ -8,6 +8,7 @@ travels beside the JSON and is not in the schema.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -44,8 +45,17 @@ def parse_inputs(tool: Tool[InputsT], input_json: str) -> InputsT:
         raise _explain(tool, str(err), text) from err
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as err:
         raise BadJsonError(str(err)) from err
+    # msgspec takes the last of two. Numbers stay text: they are none of this pass's business.
+    json.loads(text, object_pairs_hook=_unique_names, parse_int=str, parse_float=str)
     check_narrowings(tool, inputs)
     return inputs
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadJsonError("it names a parameter twice")
+    return found
 
 
 def check_narrowings(tool: AnyTool, inputs: Inputs) -> None:

@@ -64,6 +64,7 @@ SEEDED = Tool(
         ('{"denoise": NaN}', "INPUT_NOT_JSON", "input_json", "JSON"),
         ('["logo"]', "INPUT_NOT_JSON", "input_json", "object"),
         ('{"category": "logo"', "INPUT_NOT_JSON", "input_json", "truncated"),
+        ('{"denoise": 0.1, "denoise": 0.2}', "INPUT_NOT_JSON", "input_json", "twice"),
         ("\ud800", "INPUT_NOT_JSON", "input_json", "one JSON object"),
     ],
 )
