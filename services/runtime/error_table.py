@@ -30,6 +30,7 @@ DOMAIN = "etapa"
 RETRY_AFTER_S = 0.5
 INTERNAL_TEXT = "Something went wrong inside Etapa. Report the trace id to its operators."
 DATABASE_TEXT = "Etapa's database does not answer at the moment. Try again in a few seconds."
+BAD_TEXT_TEXT = "A text holds a character that can't be stored, such as NUL. Send it without."
 TIMED_OUT_TEXT = "Something that Etapa needs for this did not answer in time. Try again."
 
 KINDS: Mapping[type[EtapaError], grpc.StatusCode] = {
@@ -57,6 +58,8 @@ HTTP_STATUSES: Mapping[grpc.StatusCode, int] = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+# No text of our own holds such a character, so it came with the request.
+_BAD_TEXT_ERRORS = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _NO_SOCKET = (errno.ENOENT, os.strerror(errno.ENOENT))
 _UNREACHABLE = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ETIMEDOUT}
@@ -100,6 +103,8 @@ def answer_to(error: Exception) -> Answer:
             DATABASE_TEXT,
             retry_after_s=RETRY_AFTER_S,
         )
+    if isinstance(error, _BAD_TEXT_ERRORS):
+        return Answer(grpc.StatusCode.INVALID_ARGUMENT, "TEXT_NOT_STORABLE", BAD_TEXT_TEXT)
     return Answer(grpc.StatusCode.INTERNAL, "INTERNAL", INTERNAL_TEXT, expected=False)
 
 

@@ -115,3 +115,16 @@ def test_a_group_of_known_errors_is_answered_by_the_first() -> None:
 def test_an_unknown_error_in_a_group_weighs_the_most() -> None:
     group = ExceptionGroup("tasks", [errors.QuotaError("Full."), KeyError("x")])
     assert answer_to(group).message == INTERNAL_TEXT
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.CharacterNotInRepertoireError("invalid byte sequence: 0x00"),
+        asyncpg.UntranslatableCharacterError("\\u0000 cannot be converted to text"),
+    ],
+)
+def test_a_text_that_no_table_holds_is_its_senders_mistake(error: asyncpg.PostgresError) -> None:
+    answer = answer_to(error)
+    assert (answer.code.name, answer.reason) == ("INVALID_ARGUMENT", "TEXT_NOT_STORABLE")
+    assert "NUL" in answer.message
