@@ -39,12 +39,21 @@ class Reply:
 class Browser:
     """Keeps cookies and the page's token; follows no redirect unless told."""
 
-    def __init__(self, session: aiohttp.ClientSession, world: World, server: HttpServer) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, world: World, server: HttpServer, desk: Desk
+    ) -> None:
         self.session = session
         self.world = world
+        self.desk = desk
         self.server = server
         self.base = f"http://127.0.0.1:{server.port}"
         self.token = ""
+
+    async def restart(self) -> None:
+        """Stop the console and start another process's worth of it at the same address."""
+        await self.server.stop(1)
+        self.server = HttpServer(f"127.0.0.1:{self.server.port}", make_app(self.desk))
+        await self.server.start()
 
     async def get(self, path: str, **headers: str) -> Reply:
         """Get a page."""
@@ -96,11 +105,12 @@ async def running_console(world: World, **settings: Any) -> AsyncIterator[Browse
         await server.start()
         # Cookies of plain addresses are kept, too.
         jar = aiohttp.CookieJar(unsafe=True)
-        try:
-            async with aiohttp.ClientSession(cookie_jar=jar) as session:
-                yield Browser(session, world, server)
-        finally:
-            await server.stop(1)
+        async with aiohttp.ClientSession(cookie_jar=jar) as session:
+            browser = Browser(session, world, server, desk)
+            try:
+                yield browser
+            finally:
+                await browser.server.stop(1)
 
 
 async def until(events: AsyncIterator[dict[str, str]], kind: str) -> dict[str, Any]:

@@ -101,14 +101,12 @@ function startUpload(form) {
   form.addEventListener("htmx:xhr:progress", (event) => {
     if (event.detail.lengthComputable) bar.value = (100 * event.detail.loaded) / event.detail.total;
   });
-  form.addEventListener("htmx:beforeSwap", (event) => {
+  form.addEventListener("htmx:afterRequest", (event) => {
+    label.textContent = says;
+    bar.hidden = true;
     const { xhr } = event.detail;
     if (xhr.status !== 201) return;
     const card = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-job]");
     if (card) keepInputs(card.dataset.job, files);
-  });
-  form.addEventListener("htmx:afterRequest", () => {
-    label.textContent = says;
-    bar.hidden = true;
   });
 }
