@@ -14,7 +14,9 @@ from services.runtime.settings import Env
 
 EMULATOR_KEY = "00000000000000000000000000000001"  # the emulator's first account, 50 at a time
 EMULATOR_SLOTS = 5
-REAL_BASE_URL = "https://www.runninghub.ai"  # international site; runninghub-api.md, read 2026-11
+REAL_BASE_URL = (
+    "https://www.runninghub.ai"  # international site; docs/runninghub-api.md, read 2026-11
+)
 REAL_SLOTS = 3
 
 

@@ -31,6 +31,7 @@ from services.queue.starter import Starter
 from services.queue.sweeper import Sweeper
 from services.queue.transitions import Transitions
 from services.queue.waiters import Waiters
+from services.queue.waits import record_waits
 from services.runninghub.client import Limits, RunningHubClient
 from services.runtime.blobs import BlobStore
 from services.runtime.db import AWAY_ERRORS, Pool, migrate
@@ -154,6 +155,7 @@ def assemble(
 ) -> Assembly:
     """Wire the parts; starts nothing."""
     transitions = Transitions(pool, settings.policy, _now)
+    transitions.listen(record_waits)
     callbacks, reader, leases = Callbacks(transitions), Reader(pool), LeaseKeeper(transitions)
     workers = _make_workers(settings, transitions, provider, leases)
     return Assembly(

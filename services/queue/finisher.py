@@ -40,7 +40,7 @@ _log = get_log(__name__)
 _BACK_OFF_S = 0.5
 _MAX_OUTPUT_BYTES = 512 * 1024 * 1024
 _RETRY_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-# The provider's file URLs die after about a day (field reports, runninghub-api.md §10).
+# The provider's file URLs die after about a day (field reports, docs/runninghub-api.md §10).
 _GONE = (403, 404, 410)
 
 

@@ -24,7 +24,7 @@ from services.runtime.db import Pool
 from services.runtime.media_links import sign_link
 from services.runtime.tracing import trace_id_of
 
-# An upload lives about a day at the provider (field report, runninghub-api.md §2.6, 2026-09).
+# An upload lives about a day at the provider (field report, docs/runninghub-api.md §2.6, 2026-09).
 UPLOAD_LIFE = timedelta(hours=12)
 LINK_LIFE = timedelta(hours=24)
 

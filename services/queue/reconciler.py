@@ -28,7 +28,7 @@ from services.runninghub.verdicts import Stage, classify, evidence_of
 from services.runtime.db import AWAY_ERRORS
 from services.runtime.errors import EtapaError
 from services.runtime.log import get_log
-from services.runtime.tracing import start_span, trace_id_of
+from services.runtime.tracing import LightSpan, start_span, trace_id_of
 
 _log = get_log(__name__)
 _BACK_OFF_S = 0.5
@@ -115,9 +115,7 @@ class Reconciler:
             self._hint.set()
 
     async def _query(self, work: Work) -> Change:
-        parent = work.start_traceparent or work.traceparent
-        name = "runninghub callback" if work.callbacks else "runninghub query"
-        with start_span(name, parent=parent, kind=SpanKind.CLIENT):
+        with _query_span(work):
             call = await self._provider.query(_account(work), work.task_id)
         payloads = await self._record(work, call)
         reply = call.reply
@@ -183,6 +181,15 @@ def _wants_stop_after_asking(change: Change) -> bool:
         and attempt.poll_failures == 0
         and not change.after.status.is_final
     )
+
+
+def _query_span(work: Work) -> LightSpan:
+    """Continue the start call's trace; a callback that hinted is linked by its own HTTP span."""
+    parent = work.start_traceparent or work.traceparent
+    if not work.callbacks:
+        return start_span("runninghub query", parent=parent, kind=SpanKind.CLIENT)
+    links = [work.callback_traceparent]
+    return start_span("runninghub callback", parent=parent, links=links, kind=SpanKind.CONSUMER)
 
 
 def _account(work: Work) -> Account:

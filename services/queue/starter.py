@@ -30,7 +30,7 @@ from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.ids import new_id
 from services.runtime.log import get_log
-from services.runtime.tracing import start_span, trace_id_of
+from services.runtime.tracing import LightSpan, start_span, trace_id_of
 
 _log = get_log(__name__)
 # States of a task that exists, whatever the refusal beside its id said.
@@ -108,8 +108,7 @@ class Starter:
         except UploadRefusedError as error:
             return self._refuse(start, error.verdict)
         failpoint("claimed_not_sent")
-        span = start_span("runninghub start", parent=work.traceparent, kind=SpanKind.CLIENT)
-        with span:
+        with _start_span(work) as span:
             try:
                 call = await self._call(start, span.traceparent)
             except UnavailableError as error:
@@ -243,6 +242,17 @@ class Starter:
         if work.deadline_at is None:
             return 0
         return (work.deadline_at - self._transitions.clock()).total_seconds()
+
+
+def _start_span(work: Work) -> LightSpan:
+    """Continue the submit's trace with the first attempt; link the later ones to it.
+
+    A retry, maybe hours later, must not stretch the trace of the submit.
+    """
+    if work.attempt == 1:
+        return start_span("runninghub start", parent=work.traceparent, kind=SpanKind.CLIENT)
+    links = [work.traceparent, work.previous_traceparent]
+    return start_span("runninghub start", parent="", links=links, kind=SpanKind.CLIENT)
 
 
 def _own_verdict(name: str, words: str) -> Verdict:

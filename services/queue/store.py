@@ -53,6 +53,8 @@ class Work:
     instance_type: str
     traceparent: str
     start_traceparent: str
+    previous_traceparent: str
+    callback_traceparent: str
     deadline_at: datetime | None
     account: str
     base_url: str
@@ -298,6 +300,8 @@ def _work(row: Record) -> Work:
         instance_type=row["instance_type"] or submission.instance_type,
         traceparent=row["traceparent"],
         start_traceparent=row["start_traceparent"],
+        previous_traceparent=row["previous_traceparent"],
+        callback_traceparent=row["callback_traceparent"],
         deadline_at=row["deadline_at"],
         account=row["account"],
         base_url=row["base_url"],

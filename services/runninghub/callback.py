@@ -1,7 +1,7 @@
 """Callback bodies of RunningHub, as hints.
 
 They are unsigned, so nothing read here may decide anything: it says where to look, and the
-answer to a v2 query decides. Forms follow runninghub-api.md §4, read 2026-11-24.
+answer to a v2 query decides. Forms follow docs/runninghub-api.md §4, read 2026-11-24.
 """
 
 from __future__ import annotations

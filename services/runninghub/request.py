@@ -1,6 +1,6 @@
 """What we send to RunningHub, as typed values and as bytes.
 
-Field names follow runninghub-api.md §2 and §3.2, read 2026-11-24.
+Field names follow docs/runninghub-api.md §2 and §3.2, read 2026-11-24.
 """
 
 from __future__ import annotations

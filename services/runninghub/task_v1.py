@@ -1,6 +1,6 @@
 """What v1 says about a task: its status and outputs replies, read into the report of v2.
 
-Shapes follow runninghub-api.md §2.3 and §2.4, read 2026-11-24.
+Shapes follow docs/runninghub-api.md §2.3 and §2.4, read 2026-11-24.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The verdict table as data: classes, error codes, message words, `failedReason` patterns.
 
-Codes: runninghub-api.md §5; words and patterns: its §6 (read 2026-11-24). Only `verdicts` reads
-this; the texts for users are in `verdict_texts`.
+Codes: docs/runninghub-api.md §5; words and patterns: its §6 (read 2026-11-24). Only `verdicts`
+reads this; the texts for users are in `verdict_texts`.
 """
 
 from __future__ import annotations

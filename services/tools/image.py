@@ -24,7 +24,7 @@ from services.tools.worker_wire import Ready
 # Checked on the header, before a pixel is decoded. 100 million hold any phone's photo, and
 # decode within a worker's memory.
 MAX_PIXELS = 100_000_000
-# "about 2 MB" in failure-classes.md §3.1.
+# "about 2 MB" in docs/tool-mappings.md.
 TARGET_BYTES = 2_000_000
 # What Pillow and libheif raise on damaged files (Pillow 13, pillow-heif 1.8, tried 2026-11-24).
 _DECODER_ERRORS = (OSError, SyntaxError, EOFError, ValueError, RuntimeError)

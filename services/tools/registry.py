@@ -20,7 +20,7 @@ from services.tools.tool import AnyTool, Inputs, MediaRef, RunPlan, Tool
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 _VIEW = re.compile(r"[a-z][a-z0-9_]{1,39}_jobs")
-# App ids seen are 19 digits that begin with 1 or 2 (runninghub-api.md, read 2026-11-24).
+# App ids seen are 19 digits that begin with 1 or 2 (docs/runninghub-api.md, read 2026-11-24).
 _APP_ID = re.compile(r"[12][0-9]{18}")
 _PLACEHOLDER = re.compile(r"([0-9])\1{6,}|12345678|98765432")
 

@@ -34,7 +34,7 @@ GRACE_S = 0.25
 MAX_PACKETS = 20_000
 # A file whose packets end this much before its declared length was cut off.
 MISSING_S = 0.5
-# What the provider's loader plays. AV1 fails there (runninghub-api.md §2.6, read 2026-11-24),
+# What the provider's loader plays. AV1 fails there (docs/runninghub-api.md §2.6, read 2026-11-24),
 # and who exports it (screen recorders, browsers) seldom has a switch for it: so AV1, and any
 # other codec, is re-encoded to H.264 rather than refused.
 PLAYABLE = frozenset({"h264", "hevc", "vp8", "vp9", "mpeg4"})

@@ -22,6 +22,7 @@ from services.queue.recorder import Recorder
 from services.queue.starter import Starter
 from services.queue.sweeper import Sweeper
 from services.queue.transitions import Transitions
+from services.queue.waits import record_waits
 from services.runninghub.client import Limits, RunningHubClient
 from services.runtime.blobs import BlobStore
 from tests.support.queue_world import QueueWorld
@@ -80,6 +81,7 @@ async def running_queue(
         changed.set()
 
     transitions.listen(on_changes)
+    transitions.listen(record_waits)
     stop = asyncio.Event()
     async with RunningHubClient(limits) as provider:
         placement = Placement(

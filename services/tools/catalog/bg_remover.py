@@ -1,6 +1,6 @@
 """Background Remover: cuts the subject of a photo out of its background.
 
-App id and node: failure-classes.md §3.2, price: issue 2, acceptance 7 (read 2026-11-24).
+App id, node and price: docs/tool-mappings.md (read 2026-11-24).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pose Changer: puts the person of one photo into the pose of another.
 
-App id and nodes: failure-classes.md §3.1, price: its §2 (read 2026-11-24).
+App id and nodes: docs/tool-mappings.md (read 2026-11-24).
 """
 
 from __future__ import annotations

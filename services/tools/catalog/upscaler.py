@@ -1,6 +1,6 @@
 """Upscaler: enlarges and restores one photo, with an app of its own for each kind of subject.
 
-App ids, nodes and ranges: failure-classes.md §3.1, prices: its §2 (a production app's
+App ids, nodes and ranges: docs/tool-mappings.md (a production app's
 configuration of 2026-04, read 2026-11-24).
 """
 

@@ -1,6 +1,6 @@
 """Video Upscaler: enlarges and sharpens one short video.
 
-App id, node and limits: failure-classes.md §3.1, price: its §2 (read 2026-11-24). Its node
+App id, node and limits: docs/tool-mappings.md (read 2026-11-24). Its node
 loads a public URL, not an uploaded file.
 """
 
