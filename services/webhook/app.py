@@ -68,7 +68,7 @@ class CallbackEdge:
                 body, size, is_whole = await self._read(request)
         except TimeoutError:
             return 408
-        except web.RequestPayloadError:
+        except (web.RequestPayloadError, ConnectionError):  # the latter: its sender has gone
             return 400
         if not is_whole:
             body = body[:KEPT_OF_OVERSIZED_BYTES]

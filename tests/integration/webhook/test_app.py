@@ -187,7 +187,9 @@ async def test_a_head_that_trickles_ends_with_the_connection(lone: Lone) -> None
     assert not await inbox_rows(lone.dsn)
 
 
-async def test_a_sender_that_leaves_in_mid_body_leaves_nothing(lone: Lone) -> None:
+async def test_a_sender_that_leaves_in_mid_body_leaves_nothing(
+    lone: Lone, caplog: pytest.LogCaptureFixture
+) -> None:
     head = f"POST {TARGET} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
     async with connected(lone.port) as (_, writer):
         writer.write(head + b"half of it")
@@ -195,6 +197,7 @@ async def test_a_sender_that_leaves_in_mid_body_leaves_nothing(lone: Lone) -> No
 
     assert (await post(lone.port, TARGET, b"whole")).status == 200
     assert [row["body"] for row in await inbox_rows(lone.dsn)] == [b"whole"]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
