@@ -23,6 +23,14 @@ PROVIDER_STEPS = frozenset({"starting", "running"})
 SCALE = 1000.0
 LEAST_WIDTH = 4.0
 SHOWN_NOTES = 4
+# Part of every job: told when a step is opened, not beside its name.
+ROUTINE_NOTES = frozenset({"MEDIA_STORED"})
+# Credits move in the transaction of these steps, whichever of them is numbered first.
+_STEPS_OF_MONEY = {
+    credits_pb2.LEDGER_KIND_RESERVE: ("credits",),
+    credits_pb2.LEDGER_KIND_CAPTURE: ("completed",),
+    credits_pb2.LEDGER_KIND_REFUND: ("failed", "cancelled"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,12 @@ class Row:
     notes: tuple[Note, ...] = field(default=())
     left_notes: int = 0
     words: str = ""
+
+    @property
+    def headline(self) -> str:
+        """Return the note that stands beside the step's name; empty for none."""
+        told = [note.text for note in self.notes if note.code not in ROUTINE_NOTES]
+        return told[0] if told else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +186,12 @@ def _money(
     signs = {credits_pb2.LEDGER_KIND_RESERVE: -1, credits_pb2.LEDGER_KIND_REFUND: 1}
     found: dict[int, int] = {}
     for entry in ledger:
-        place = _place(steps, entry.seq)
+        places = [
+            index
+            for index, step in enumerate(steps)
+            if STEP_NAMES.get(step.step) in _STEPS_OF_MONEY.get(entry.kind, ())
+        ]
+        place = places[-1] if places else _place(steps, entry.seq)
         found[place] = found.get(place, 0) + signs.get(entry.kind, 0) * entry.amount
     return found
 

@@ -47,6 +47,13 @@ document.body.addEventListener("htmx:sendError", () => {
 });
 modal.addEventListener("close", () => document.getElementById("modal-body").replaceChildren());
 
+// The line that proves it is seen without scrolling; the page itself stays where it is.
+function showProof(part) {
+  const proof = part.querySelector?.(".proof");
+  const box = proof?.closest("pre");
+  if (box) box.scrollTop += proof.getBoundingClientRect().top - box.getBoundingClientRect().top - 96;
+}
+
 async function copyText(button) {
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
@@ -91,4 +98,7 @@ startForms();
 startMedia();
 startLive(toast);
 showTimes(document);
-document.body.addEventListener("htmx:load", (event) => showTimes(event.detail.elt));
+document.body.addEventListener("htmx:load", (event) => {
+  showTimes(event.detail.elt);
+  showProof(event.detail.elt);
+});

@@ -107,6 +107,8 @@ function startUpload(form) {
     const { xhr } = event.detail;
     if (xhr.status !== 201) return;
     const card = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-job]");
-    if (card) keepInputs(card.dataset.job, files);
+    if (!card) return;
+    keepInputs(card.dataset.job, files);
+    document.getElementById(card.id)?.scrollIntoView({ block: "nearest" });
   });
 }

@@ -67,6 +67,21 @@ def test_notes_and_money_stand_beside_the_step_during_which_they_happened() -> N
     assert rows["failed"].money == 60
 
 
+def test_a_refund_that_is_numbered_before_the_end_still_stands_beside_it() -> None:
+    trail = failed_trail()
+    trail.ledger[1].seq = 16
+    rows = {row.step: row for row in rows_of(Story(JOB_ID, None, trail), Language.PT, NOW)}
+    assert (rows["webhook_received"].money, rows["failed"].money) == (0, 60)
+
+
+def test_a_routine_note_is_no_headline() -> None:
+    trail = failed_trail()
+    trail.notes.add(seq=2, code="MEDIA_STORED", text="stored")
+    rows = {row.step: row for row in rows_of(Story(JOB_ID, None, trail), Language.PT, NOW)}
+    assert (len(rows["upload"].notes), rows["upload"].headline) == (1, "")
+    assert rows["starting"].headline == "conta cheia no provedor"
+
+
 def test_a_note_without_a_text_here_keeps_the_queues_own_sentence() -> None:
     trail = failed_trail()
     trail.notes[0].code = "BRAND_NEW"
