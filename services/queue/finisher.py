@@ -19,6 +19,7 @@ from services.queue import store
 from services.queue.command import Command
 from services.queue.domain import Change, Phase, SavedOutput
 from services.queue.lease import LeaseKeeper
+from services.queue.output_content import HEAD_BYTES, NotTheOutputError, check_content
 from services.queue.recorder import Recorder
 from services.queue.result import Result, results_from_json
 from services.queue.store import Work
@@ -40,6 +41,7 @@ _log = get_log(__name__)
 _BACK_OFF_S = 0.5
 _MAX_OUTPUT_BYTES = 512 * 1024 * 1024
 _RETRY_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+_PASSING_ERRORS = (FetchError, ForbiddenAddressError, UnavailableError, NotTheOutputError)
 # The provider's file URLs die after about a day (field reports, docs/runninghub-api.md §10).
 _GONE = (403, 404, 410)
 
@@ -172,7 +174,7 @@ class Finisher:
         for wait_s in (*_RETRY_WAITS_S, None):
             try:
                 return await self._copy(work, number, result)
-            except (FetchError, ForbiddenAddressError, UnavailableError) as error:
+            except _PASSING_ERRORS as error:
                 _raise_if_hopeless(error)
                 if wait_s is None:
                     message = f"an output could not be saved: {redact_text(str(error))}"
@@ -186,8 +188,9 @@ class Finisher:
         with tempfile.TemporaryDirectory(prefix="etapa-output-") as folder:
             path = Path(folder) / "output"
             fetched = await self._provider.download(account, result.url, path, limits)
+            content_type, ending = _kind(fetched.content_type, result)
+            check_content(content_type, await asyncio.to_thread(_read_head, path))
             blob = await self._blobs.put_file(path)
-        content_type, ending = _kind(fetched.content_type, result)
         name = f"{work.tool}-{work.job_id}-{number}{ending}"
         return SavedOutput(
             url=sign_link(self._media_url, self._media_key, blob.sha256, name),
@@ -222,6 +225,11 @@ def _raise_if_hopeless(error: Exception) -> None:
     if error.failure in (FetchFailure.TOO_BIG, FetchFailure.BAD_URL):
         message = f"an output could not be saved: {redact_text(str(error))}"
         raise _LostError("output_unsavable", message) from error
+
+
+def _read_head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def _unsaved(result: Result) -> SavedOutput:

@@ -58,6 +58,31 @@ async def test_outputs_are_in_our_storage_with_their_digest(
     assert len(await queue.blobs.get(row["sha256"])) > 0
 
 
+async def test_an_error_page_in_place_of_an_output_is_not_the_output(
+    queue: QueueProcess, emulator: EmulatorHandle
+) -> None:
+    await emulator.admin.add_fault("garbage", point="file")
+    job = await queue.until(await queue.run())
+    assert (job.status, job.failed_at_step, job.error_class) == (
+        JobStatus.FAILED,
+        Step.WEBHOOK_RECEIVED,
+        "output_unsavable",
+    )
+    assert 'sent no image/png but {"code"' in job.error_message
+
+
+async def test_an_output_is_asked_for_again_after_an_error_page(
+    queue: QueueProcess, emulator: EmulatorHandle
+) -> None:
+    await emulator.admin.add_fault("garbage", point="file", count=2)
+    job = await queue.until(await queue.run())
+    assert job.status is JobStatus.COMPLETED
+    assert len(await emulator.admin.events("fault", point="file")) == 2
+    (row,) = await queue.world.fetch("SELECT outputs -> 0 ->> 'sha256' AS sha256 FROM queue.jobs")
+    (ended,) = await emulator.admin.events("run_ended")
+    assert row["sha256"] in str(ended)
+
+
 async def test_a_provider_failure_keeps_its_words_and_class(
     queue: QueueProcess, emulator: EmulatorHandle
 ) -> None:
