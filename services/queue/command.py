@@ -104,12 +104,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class LoseReply:
-    """The start call may have arrived, and no reply came."""
+    """The start call may have arrived, and no reply came that tells. `words` say what did come."""
 
     job_id: UUID
     attempt: int
     token_sha256: bytes
     payloads: Sequence[Payload] = ()
+    words: str = "no reply"
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,10 @@ def _give_up_unknown(draft: Draft) -> None:
         draft.note("START_STAYS_UNKNOWN", "nobody knows whether the provider ever started it")
         draft.cancel()
         return
-    words = "the start call got no reply and no callback came before the run deadline"
+    words = (
+        "the start call got no reply that tells whether it started, and no callback came before "
+        "the run deadline"
+    )
     draft.fail(Step.STARTING, "submit_unknown", words)
 
 

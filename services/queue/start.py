@@ -176,7 +176,7 @@ def lose_reply(job: JobState, command: LoseReply, now: datetime, policy: Policy)
     draft = Draft(job, now, policy)
     _held(draft, command.attempt, Phase.SUBMITTING, command.token_sha256)
     draft.payloads(command.payloads)
-    mark_unknown(draft, "the start call got no reply; it is not sent again")
+    mark_unknown(draft, f"the start call got {command.words}; it is not sent again")
     return draft.change
 
 

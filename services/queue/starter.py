@@ -180,15 +180,24 @@ class Starter:
             words = call.exchange.error or verdict.words
             return self._refuse(start, _reworded(verdict, words), payloads)
         if reply is None or reply.outcome is StartOutcome.UNREADABLE:
-            return c.LoseReply(work.job_id, work.attempt, work.token_sha256, payloads)
+            return self._lose(start, call, payloads)
         if reply.outcome is StartOutcome.ACCEPTED:
             return c.Accept(work.job_id, work.attempt, reply.task_id, payloads)
         if reply.outcome is StartOutcome.DOUBTFUL:
             return await self._ask_in_doubt(start, reply, payloads)
         verdict = classify(evidence_of(Stage.START, reply))
         if verdict.error_class == "submit_unknown":
-            return c.LoseReply(work.job_id, work.attempt, work.token_sha256, payloads)
+            return self._lose(start, call, payloads)
         return self._refuse(start, verdict, payloads)
+
+    def _lose(
+        self, start: _Start, call: Call[StartReply], payloads: Sequence[Payload]
+    ) -> c.LoseReply:
+        """Hold a start whose reply tells nothing, in the words of what came."""
+        work, status = start.work, call.exchange.response_status
+        came = [f"HTTP {status} that tells nothing"] if status is not None else ["no reply"]
+        words = ": ".join([*came, *filter(None, [call.exchange.error])])
+        return c.LoseReply(work.job_id, work.attempt, work.token_sha256, payloads, words)
 
     async def _ask_in_doubt(
         self, start: _Start, reply: StartReply, payloads: list[Payload]

@@ -132,6 +132,20 @@ async def test_a_lost_start_reply_is_never_sent_again(
     assert len(await emulator.admin.events("start_accepted")) == 1
 
 
+async def test_a_start_answered_by_an_error_page_is_not_called_unanswered(
+    queue: QueueProcess, emulator: EmulatorHandle
+) -> None:
+    await emulator.admin.add_fault("http", status=502, count=1)
+    job = await queue.until(await queue.run())
+    assert (job.failed_at_step, job.error_class) == (Step.STARTING, "submit_unknown")
+    (note,) = await queue.world.fetch(
+        "SELECT body::jsonb ->> 'text' AS text FROM queue.outbox "
+        "WHERE body::jsonb ->> 'code' = 'SUBMIT_UNKNOWN'"
+    )
+    assert note["text"].startswith("the start call got HTTP 502 that tells nothing")
+    assert "no reply that tells whether it started" in job.error_message
+
+
 async def test_an_absent_provider_costs_no_attempt(
     queue: QueueProcess, world: QueueWorld, emulator: EmulatorHandle
 ) -> None:
