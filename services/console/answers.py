@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from services.runtime.log import get_log
 from services.runtime.tracing import current_traceparent, new_traceparent, trace_id_of
 
 _log = get_log(__name__)
+# What a person opened: there the error takes the place of the content.
+_ASKED_FOR = re.compile(r"modal-body|payload-[0-9a-f-]{36}")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -52,9 +55,7 @@ def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
 def _shown(request: web.Request, told: Told, trace_id: str) -> web.Response:
     if is_fragment(request):
         response = render(request, "parts/alert.html", status=told.status, told=told)
-        # Where the page wants to read it: beside the form, or as a toast.
-        response.headers["HX-Retarget"] = _place(request)
-        response.headers["HX-Reswap"] = "innerHTML" if _is_run(request) else "beforeend"
+        response.headers.update(_place(request))
         return response
     if not _wants_page(request):
         error = {
@@ -71,11 +72,14 @@ def _wants_page(request: web.Request) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
-def _is_run(request: web.Request) -> bool:
-    return request.method == "POST" and request.path.startswith("/tools/")
-
-
-def _place(request: web.Request) -> str:
-    if _is_run(request):
-        return "#run-error"
-    return "#modal-body" if request.headers.get("HX-Target") == "modal-body" else "#toasts"
+def _place(request: web.Request) -> dict[str, str]:
+    """Tell htmx where the page wants to read it."""
+    target = request.headers.get("HX-Target", "")
+    if request.method == "POST" and request.path.startswith("/tools/"):
+        return {"HX-Retarget": "#run-error", "HX-Reswap": "innerHTML"}
+    if request.method == "POST":
+        return {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
+    if _ASKED_FOR.fullmatch(target):
+        return {"HX-Retarget": f"#{target}", "HX-Reswap": "innerHTML"}
+    # A part that was fetched again by itself stays as it was last known.
+    return {"HX-Reswap": "none"}

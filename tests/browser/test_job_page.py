@@ -56,6 +56,21 @@ async def test_a_live_job_page_grows_and_keeps_what_was_opened(stage: Stage) -> 
     await expect(steps.first.get_by_text("retrato.jpg")).to_be_visible()
 
 
+async def test_with_services_away_the_page_keeps_what_it_knew_and_says_so(stage: Stage) -> None:
+    page = stage.page
+    await known.put_running(stage.world)
+    await stage.open(f"/jobs/{known.RUNNING}")
+    await expect(page.locator("li.step")).to_have_count(7)
+    await stage.world.set_away("queue", "observability")
+    state = page.locator("#live-state")
+    await expect(state).to_have_text("sem atualização ao vivo; consultando")
+    await expect(page.locator("li.step")).to_have_count(7)
+    await expect(page.locator("#toasts")).to_be_empty()
+    await stage.world.set_away()
+    await expect(state).to_have_text("")
+    stage.errors[:] = [said for said in stage.errors if "503" not in said]
+
+
 async def test_it_can_be_used_by_the_keyboard(stage: Stage) -> None:
     page = stage.page
     await fill(stage.world, stage.media_url)

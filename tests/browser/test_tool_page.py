@@ -110,9 +110,10 @@ async def test_a_failure_is_a_toast_a_card_a_modal_and_a_second_try(
 
 async def test_a_reload_and_a_restarted_console_lose_nothing(stage: Stage, photo: Path) -> None:
     job = await run_tool(stage, photo)
-    await let_run(stage, job.job_id)
-    await stage.page.reload()
     card = stage.page.locator("article.card")
+    await let_run(stage, job.job_id)
+    await expect(card).to_contain_text("45 %")
+    await stage.page.reload()
     await expect(card).to_contain_text("45 %")
     await stage.console.restart()
     await let_complete(stage, job.job_id)

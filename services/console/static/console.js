@@ -5,6 +5,7 @@ import { startMedia } from "./media.js";
 import { showTimes } from "./times.js";
 import { toast } from "./toast.js";
 
+const TOLD_MS = 10000;
 const modal = document.getElementById("modal");
 
 function openModal() {
@@ -41,9 +42,6 @@ document.addEventListener("keydown", (event) => {
 document.body.addEventListener("htmx:afterRequest", (event) => {
   const { elt, successful } = event.detail;
   if (successful && elt.matches("[data-closes-modal]")) modal.close();
-});
-document.body.addEventListener("htmx:sendError", () => {
-  document.getElementById("live-state").textContent = document.getElementById("live-state").dataset.away;
 });
 modal.addEventListener("close", () => document.getElementById("modal-body").replaceChildren());
 
@@ -101,4 +99,5 @@ showTimes(document);
 document.body.addEventListener("htmx:load", (event) => {
   showTimes(event.detail.elt);
   showProof(event.detail.elt);
+  if (event.detail.elt.matches?.("#toasts > .alert")) setTimeout(() => event.detail.elt.remove(), TOLD_MS);
 });

@@ -88,6 +88,7 @@ function startUpload(form) {
   const label = button.firstElementChild;
   const says = label.textContent;
   let files = {};
+  let created = "";
   form.addEventListener("htmx:beforeRequest", () => {
     document.getElementById("run-error").replaceChildren();
     files = {};
@@ -101,14 +102,19 @@ function startUpload(form) {
   form.addEventListener("htmx:xhr:progress", (event) => {
     if (event.detail.lengthComputable) bar.value = (100 * event.detail.loaded) / event.detail.total;
   });
-  form.addEventListener("htmx:afterRequest", (event) => {
-    label.textContent = says;
-    bar.hidden = true;
+  // Before the card is shown, so that a reload right after it finds the photo kept.
+  form.addEventListener("htmx:beforeOnLoad", (event) => {
     const { xhr } = event.detail;
     if (xhr.status !== 201) return;
     const card = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-job]");
     if (!card) return;
     keepInputs(card.dataset.job, files);
-    document.getElementById(card.id)?.scrollIntoView({ block: "nearest" });
+    created = card.id;
+  });
+  form.addEventListener("htmx:afterRequest", () => {
+    label.textContent = says;
+    bar.hidden = true;
+    document.getElementById(created)?.scrollIntoView({ block: "nearest" });
+    created = "";
   });
 }

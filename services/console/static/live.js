@@ -4,6 +4,8 @@ const POLL_MS = 3000;
 const LIST_MS = 1000;
 
 let showToast;
+let streamAway = false;
+let pollFailed = false;
 let listTimer = 0;
 const asked = new Set();
 
@@ -14,14 +16,15 @@ export function startLive(toast) {
   setInterval(poll, POLL_MS);
   document.body.addEventListener("htmx:beforeSwap", beforeSwap);
   document.body.addEventListener("htmx:afterSettle", settle);
+  document.body.addEventListener("htmx:afterRequest", noteAnswer);
   document.body.addEventListener("job-acted", () => refetch(document.querySelectorAll("[data-job]")));
 }
 
 function listen(url) {
   const events = new EventSource(url);
-  const state = document.getElementById("live-state");
   const say = (away) => {
-    state.textContent = away ? state.dataset.away : "";
+    streamAway = away;
+    showState();
   };
   events.addEventListener("hello", () => say(false));
   events.addEventListener("state", (event) => say(JSON.parse(event.data).state === "away"));
@@ -32,6 +35,18 @@ function listen(url) {
     if (events.readyState === EventSource.CLOSED) setTimeout(() => listen(url), POLL_MS);
   });
   addEventListener("pagehide", () => events.close());
+}
+
+function showState() {
+  const state = document.getElementById("live-state");
+  state.textContent = streamAway || pollFailed ? state.dataset.away : "";
+}
+
+// A part that could not be fetched stays as it was; that it may be old is said once, below.
+function noteAnswer(event) {
+  if (!event.detail.elt.matches("[data-job], [data-refresh], [data-list]")) return;
+  pollFailed = !event.detail.successful;
+  showState();
 }
 
 function changed(jobs) {

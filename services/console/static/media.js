@@ -46,6 +46,7 @@ async function inputOf(job) {
 }
 
 export function startMedia() {
+  if (document.getElementById("run")) database().catch(() => {}); // opened before it is needed
   showBefore(document);
   document.body.addEventListener("htmx:load", (event) => showBefore(event.detail.elt));
 }

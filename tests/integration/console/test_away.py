@@ -65,9 +65,27 @@ async def test_with_everything_away_there_is_a_page_that_says_so(
     assert "Traceback" not in reply.text
 
 
-async def test_a_part_that_fails_goes_where_errors_are_read(console: Browser) -> None:
+async def test_a_part_that_is_fetched_by_itself_stays_as_it_was(console: Browser) -> None:
     await console.world.set_away("queue", "observability")
-    reply = await console.part(f"/jobs/{known.FAILED}/card")
+    reply = await console.part(f"/jobs/{known.FAILED}/card", **{"HX-Target": "card-1"})
     assert reply.status == 503
-    assert reply.headers["HX-Retarget"] == "#toasts"
+    assert reply.headers["HX-Reswap"] == "none"
     assert "<html" not in reply.text
+
+
+@pytest.mark.parametrize("target", ["modal-body", f"payload-{known.FAILED}"])
+async def test_what_a_person_opened_tells_why_it_is_empty(console: Browser, target: str) -> None:
+    await console.world.set_away("queue", "observability")
+    path = f"/jobs/{known.FAILED}/{'details' if target == 'modal-body' else 'payloads/p-1'}"
+    reply = await console.part(path, **{"HX-Target": target})
+    assert reply.status == 503
+    assert reply.headers["HX-Retarget"] == f"#{target}"
+    assert "Um serviço da Etapa não responde." in reply.text
+
+
+async def test_an_action_that_fails_is_told_beside_the_page(console: Browser) -> None:
+    await console.visit()
+    await console.world.set_away("queue")
+    reply = await console.post(f"/jobs/{known.RUNNING}/cancel")
+    assert reply.status == 503
+    assert (reply.headers["HX-Retarget"], reply.headers["HX-Reswap"]) == ("#toasts", "beforeend")
