@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 from google.protobuf import timestamp_pb2
+from markupsafe import Markup
 
 from etapa_client.names import HEALTH_NAMES, LEDGER_NAMES, STATUS_NAMES, STEP_NAMES
 from services.console import shown, texts
@@ -18,6 +20,7 @@ from services.console.language import Language
 from services.console.who import csrf_of, keep_cookies, language_of, user_of
 from services.runtime.ids import new_id
 
+_JOB_ID = re.compile(r"\b([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _TABLES: Mapping[str, Mapping[str, texts.Text]] = {
     "status": texts.STATUSES,
     "side": texts.SIDES,
@@ -106,6 +109,7 @@ def set_up_templates(app: web.Application) -> None:
     )
     environment.globals["short"] = shown.short_id
     environment.filters["link"] = _link
+    environment.filters["link_ids"] = link_ids
     environment.filters["status_name"] = lambda value: STATUS_NAMES.get(value, str(value))
     environment.filters["step_name"] = lambda value: STEP_NAMES.get(value, str(value))
     environment.filters["health_name"] = lambda value: HEALTH_NAMES.get(value, str(value))
@@ -135,6 +139,16 @@ def render(
 def is_fragment(request: web.Request) -> bool:
     """Tell whether a part of a page is asked for."""
     return request.headers.get("HX-Request") == "true"
+
+
+def link_ids(text: str) -> Markup:
+    """Return a sentence whose job ids are short links; all else is escaped."""
+    parts = _JOB_ID.split(text)
+    link = Markup('<a class="mono" href="/jobs/{0}">{1}</a>')
+    return Markup("").join(
+        link.format(part, shown.short_id(part)) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
 
 
 def _link(url: str) -> str:

@@ -70,6 +70,11 @@ class Story:
         return self.status in FINAL
 
     @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing more is expected: it is final, and its history is all here."""
+        return self.is_final and self.trail is not None and not self.arriving
+
+    @property
     def seq(self) -> int:
         """Return the number of the last event that either knows."""
         known = self.job.seq if self.job is not None else 0

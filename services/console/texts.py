@@ -148,8 +148,8 @@ REASONS: Mapping[str, Text] = {
         "This job cannot be tried again: send the file anew.",
     ),
     "TOO_MANY_ACTIVE_JOBS": Text(
-        "Você já tem um job em andamento. Espere que termine, ou cancele-o.",
-        "You have a job under way. Wait for it to end, or cancel it.",
+        "Limite de jobs em andamento atingido. Espere um terminar, ou cancele-o.",
+        "You have as many jobs under way as allowed. Wait for one to end, or cancel it.",
     ),
     "TOOL_NOT_FOUND": Text("Não há ferramenta com este nome.", "No tool has this name."),
     "PAYLOAD_NOT_FOUND": Text("Este conteúdo não existe.", "There is no such payload."),

@@ -135,7 +135,7 @@ async def test_what_the_server_refuses_is_told_beside_the_form(stage: Stage, pho
     await expect(told).to_contain_text("Escolha um arquivo.")
     await stage.page.set_input_files("input[type=file]", photo)
     await button.click()
-    await expect(told).to_contain_text("Você já tem um job em andamento.")
+    await expect(told).to_contain_text("Limite de jobs em andamento atingido.")
     await expect(button).to_be_enabled()
     stage.errors[:] = [said for said in stage.errors if not re.search("400|429", said)]
 

@@ -33,12 +33,14 @@ function preview(media, file) {
   if (!file) return;
   const shown = document.createElement(media.dataset.kind === "video" ? "video" : "img");
   shown.src = URL.createObjectURL(file);
-  if (shown instanceof HTMLVideoElement) shown.muted = shown.controls = true;
+  if (shown instanceof HTMLVideoElement) shown.muted = true;
   else shown.alt = "";
   shown.addEventListener("error", () => shown.remove()); // HEIC, say: the server can read it
   place.append(shown);
   const name = media.querySelector(".file-name");
-  const size = `${(file.size / 1024 / 1024).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} MB`;
+  const unit = file.size < 1024 * 1024 ? "KB" : "MB";
+  const count = file.size / (unit === "KB" ? 1024 : 1024 * 1024);
+  const size = `${count.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} ${unit}`;
   name.textContent = `${file.name} · ${size}`;
   shown.addEventListener("load", () => {
     name.textContent = `${file.name} · ${shown.naturalWidth}×${shown.naturalHeight} · ${size}`;

@@ -90,12 +90,12 @@ let kept = null;
 
 function beforeSwap(event) {
   const old = event.detail.target;
-  if (old?.matches?.(".card[data-open]")) asked.add(old.dataset.job);
+  if (old?.matches?.(".card:not([data-final])")) asked.add(old.dataset.job);
   if (old?.matches?.("section.details")) kept = stateOf(old);
 }
 
 function settle(event) {
-  for (const card of document.querySelectorAll(".card:not([data-open])")) {
+  for (const card of document.querySelectorAll(".card[data-final]")) {
     if (!asked.delete(card.dataset.job)) continue;
     htmx.trigger(document.body, "money-moved");
     if (card.dataset.toast) showToast(card);
@@ -105,7 +105,7 @@ function settle(event) {
     restore(details, kept);
     kept = null;
   }
-  if (event.detail.elt?.matches?.(".card[data-open]")) htmx.trigger(document.body, "money-moved");
+  if (event.detail.elt?.matches?.(".card:not([data-final])")) htmx.trigger(document.body, "money-moved");
 }
 
 // Which tab, payload and step details were open survives a fetch of the whole.

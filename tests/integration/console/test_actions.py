@@ -102,10 +102,10 @@ async def test_one_active_job_too_many_names_the_active_one(console: Browser) ->
     console.world.active_limit = 1
     reply = await console.post("/tools/upscaler/jobs", with_photo())
     assert reply.status == 429
-    assert "Você já tem um job em andamento." in reply.text
+    assert "Limite de jobs em andamento atingido." in reply.text
     assert 'href="/jobs/019ab0c0' in reply.text
     english = await console.post("/tools/upscaler/jobs?lang=en", with_photo())
-    assert "You have a job under way." in english.text
+    assert "You have as many jobs under way as allowed." in english.text
 
 
 async def test_an_upload_without_script_needs_the_token_before_the_file(

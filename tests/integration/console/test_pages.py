@@ -49,6 +49,24 @@ async def test_a_waiting_card_says_place_reason_and_patience(console: Browser) -
     assert "all 10 slots are in use" in english
 
 
+async def test_jobs_named_in_a_reason_are_short_links(console: Browser) -> None:
+    console.world.why[known.QUEUED].sentence_pt = f"<b>vagas</b> (por {known.RUNNING})"
+    text = (await console.part(f"/jobs/{known.QUEUED}/card")).text
+    assert f'(por <a class="mono" href="/jobs/{known.RUNNING}">019ab0…000b</a>)' in text
+    assert "&lt;b&gt;vagas" in text
+
+
+async def test_a_final_card_is_fetched_again_until_its_history_is_here(console: Browser) -> None:
+    console.world.jobs[known.CANCELLED].seq = 7
+    text = (await console.part(f"/jobs/{known.CANCELLED}/card")).text
+    assert "data-open" in text
+    assert "créditos devolvidos" not in text
+    console.world.jobs[known.CANCELLED].seq = 6
+    settled = (await console.part(f"/jobs/{known.CANCELLED}/card")).text
+    assert "data-open" not in settled
+    assert "60 créditos devolvidos" in settled
+
+
 async def test_a_running_card_marks_its_percent_as_an_estimate(console: Browser) -> None:
     text = (await console.part(f"/jobs/{known.RUNNING}/card")).text
     assert 'max="100" value="45"' in text
@@ -71,7 +89,7 @@ async def test_a_failed_card_shows_where_why_the_money_and_what_now(console: Bro
         "Tentar Novamente",
     ):
         assert said in text
-    assert 'data-toast="Erro em &#34;Processando com IA&#34;: Allocation on device 0' in text
+    assert ' data-final data-toast="Erro em &#34;Processando com IA&#34;: Allocation on device 0' in text
 
 
 async def test_the_job_page_tells_the_whole_story_at_once(console: Browser) -> None:
