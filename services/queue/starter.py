@@ -26,6 +26,7 @@ from services.runninghub.provider import Provider
 from services.runninghub.report import StartOutcome, StartReply, TaskState
 from services.runninghub.request import Account, StartRequest
 from services.runninghub.verdicts import Stage, Verdict, classify, evidence_of, failure_class
+from services.runtime.error_table import is_database_gone
 from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.ids import new_id
@@ -42,11 +43,15 @@ _EXISTS = (
     TaskState.CANCELLED,
 )
 _DOUBT_QUERIES = 3
+_AWAY_PAUSE_S = 0.5
 
 
 @dataclass(slots=True)
 class _Start:
-    """One start under way. `began` once "submitting" may have been committed."""
+    """One start under way. `began` once "submitting" may have been committed.
+
+    `hindrance`: what of ours was away when the media was last tried to be placed.
+    """
 
     work: Work
     token: str
@@ -56,6 +61,7 @@ class _Start:
     placed: Placed = field(default_factory=Placed)
     exchange_id: UUID = field(default_factory=new_id)
     began: bool = False
+    hindrance: Exception | None = None
 
 
 class Starter:
@@ -100,13 +106,8 @@ class Starter:
 
     async def _run(self, start: _Start) -> Command:
         work = start.work
-        try:
-            async with asyncio.timeout(self._time_left_s(work)):
-                await self._placement.place(work, start.placed)
-        except TimeoutError:
-            return self._refuse(start, _own_verdict("start_timeout", "media upload took too long"))
-        except UploadRefusedError as error:
-            return self._refuse(start, error.verdict)
+        if (hindrance := await self._place(start)) is not None:
+            return hindrance
         failpoint("claimed_not_sent")
         with _start_span(work) as span:
             try:
@@ -118,6 +119,33 @@ class Starter:
         if isinstance(command, c.Accept):
             failpoint("accepted_not_committed")
         return command
+
+    async def _place(self, start: _Start) -> Command | None:
+        """Bring the media to the account; return what to do where that can't be done."""
+        try:
+            async with asyncio.timeout(self._time_left_s(start.work)):
+                await self._place_patiently(start)
+        except UploadRefusedError as error:
+            return self._refuse(start, error.verdict)
+        except TimeoutError:
+            if start.hindrance is not None:
+                return self._release(start, start.hindrance)
+            return self._refuse(start, _own_verdict("start_timeout", "media upload took too long"))
+        return None
+
+    async def _place_patiently(self, start: _Start) -> None:
+        # Nothing was sent yet, and a database of ours that is away is no fault of the job's.
+        while True:
+            try:
+                await self._placement.place(start.work, start.placed)
+            except Exception as error:
+                if not _is_passing(error):
+                    raise
+                start.hindrance = error
+            else:
+                start.hindrance = None
+                return
+            await asyncio.sleep(_AWAY_PAUSE_S)
 
     async def _call(self, start: _Start, traceparent: str) -> Call[StartReply]:
         work = start.work
@@ -231,6 +259,9 @@ class Starter:
             await persist(self._transitions, command)
         except EtapaError as error:
             _log.warning("breakdown_not_booked", job_id=str(work.job_id), why=str(error))
+        except Exception:
+            # The lease runs out; the sweeper settles it.
+            _log.exception("breakdown_not_booked", job_id=str(work.job_id))
 
     def _refuse(
         self, start: _Start, verdict: Verdict, payloads: Sequence[Payload] = ()
@@ -243,9 +274,12 @@ class Starter:
 
     def _release(self, start: _Start, error: Exception) -> c.Release:
         work = start.work
-        return c.Release(
-            work.job_id, work.attempt, work.token_sha256, str(error), start.placed.payloads
+        words = (
+            str(error)
+            if isinstance(error, EtapaError)
+            else "the database did not answer; nothing was sent"
         )
+        return c.Release(work.job_id, work.attempt, work.token_sha256, words, start.placed.payloads)
 
     def _time_left_s(self, work: Work) -> float:
         if work.deadline_at is None:
@@ -262,6 +296,10 @@ def _start_span(work: Work) -> LightSpan:
         return start_span("runninghub start", parent=work.traceparent, kind=SpanKind.CLIENT)
     links = [work.traceparent, work.previous_traceparent]
     return start_span("runninghub start", parent="", links=links, kind=SpanKind.CLIENT)
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, UnavailableError | TimeoutError) or is_database_gone(error)
 
 
 def _own_verdict(name: str, words: str) -> Verdict:
