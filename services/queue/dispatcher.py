@@ -66,6 +66,11 @@ class Dispatcher:
             _log.warning("claim_failed", error=type(error).__name__)
             await asyncio.sleep(_BACK_OFF_S)
             return []
+        except Exception:
+            # One turn is lost, not the loop; the leases of what was claimed run out.
+            _log.exception("claim_broke")
+            await asyncio.sleep(_BACK_OFF_S)
+            return []
         for item in claimed:
             work = item.work
             _log.info(

@@ -118,6 +118,11 @@ class Finisher:
             _log.warning("finalising_not_taken", error=type(error).__name__)
             await asyncio.sleep(_BACK_OFF_S)
             return []
+        except Exception:
+            # What was fresh is taken over again when its lease runs out.
+            _log.exception("taking_finalising_broke")
+            await asyncio.sleep(_BACK_OFF_S)
+            return []
         return [work for work in works if work.results is not None]
 
     async def _save(self, work: Work) -> None:

@@ -95,6 +95,10 @@ class Reconciler:
             _log.warning("polls_not_taken", error=type(error).__name__)
             await asyncio.sleep(_BACK_OFF_S)
             return []
+        except Exception:
+            _log.exception("taking_polls_broke")
+            await asyncio.sleep(_BACK_OFF_S)
+            return []
 
     async def _ask(self, work: Work) -> None:
         try:
@@ -108,8 +112,8 @@ class Reconciler:
                 "answer_let_go", job_id=str(work.job_id), attempt=work.attempt, why=str(error)
             )
         except Exception:
+            # The question falls due again when `polling_until` has passed.
             _log.exception("query_broke", job_id=str(work.job_id), attempt=work.attempt)
-            await self._miss(work, "an error of ours; the log of its trace tells it", [])
         finally:
             self._under_way -= 1
             self._hint.set()

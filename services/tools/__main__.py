@@ -36,6 +36,8 @@ async def main(env: Mapping[str, str], stop: asyncio.Event) -> None:
         queue=settings.queue_address,
         observability=settings.observability_address,
         tracer=ClientTracer(),
+        # Our caller repeats the whole call; repeats of repeats would only keep it waiting.
+        attempts=1,
     )
     async with client, Fetcher(settings.fetch_allow) as fetcher:
         gatherer = MediaGatherer(MediaRoom(workers, BlobStore(settings.blobs)), fetcher)

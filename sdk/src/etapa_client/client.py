@@ -7,7 +7,7 @@ from types import TracebackType
 
 from grpc import aio
 
-from etapa_client.connection import CallTracer, Connection
+from etapa_client.connection import ATTEMPTS, CallTracer, Connection
 from etapa_client.credits import CreditsClient
 from etapa_client.intake import IntakeClient
 from etapa_client.operations import OperationsClient
@@ -21,6 +21,7 @@ class EtapaClient:
 
     Addresses are `host:port`; one that is not given is only missed when it is needed. `caller`
     is the scope of request ids. `tracer` sees every call once; `interceptors` see each attempt.
+    `attempts` bounds how often a call that may be repeated is made, the first time included.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class EtapaClient:
         interceptors: Sequence[aio.ClientInterceptor] = (),
         caller: str = "",
         tracer: CallTracer | None = None,
+        attempts: int = ATTEMPTS,
     ) -> None:
-        to_queue = Connection(queue, "queue", interceptors, tracer)
-        to_tools = Connection(tools, "tools", interceptors, tracer)
-        to_observability = Connection(observability, "observability", interceptors, tracer)
+        more = (interceptors, tracer, attempts)
+        to_queue = Connection(queue, "queue", *more)
+        to_tools = Connection(tools, "tools", *more)
+        to_observability = Connection(observability, "observability", *more)
         self._connections = (to_queue, to_tools, to_observability)
         self.queue = QueueClient(to_queue, caller)
         self.operations = OperationsClient(to_queue)

@@ -111,8 +111,10 @@ class Connection:
         service: str,
         interceptors: Sequence[aio.ClientInterceptor] = (),
         tracer: CallTracer | None = None,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.address = address
+        self._most = attempts
         self._service = service
         self._interceptors = interceptors
         self._tracer: CallTracer = tracer or NoTracer()
@@ -190,7 +192,7 @@ class Connection:
                 if not repeatable or not _may_pass(call_error):
                     raise
                 pause_s = max(backoff_s(attempt), error_from(call_error, "").retry_after_s)
-                if attempt == ATTEMPTS or clock() + pause_s >= end:
+                if attempt >= self._most or clock() + pause_s >= end:
                     raise
             await asyncio.sleep(pause_s)
 
