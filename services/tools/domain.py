@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from services.runtime.errors import InvalidInputError, NotFoundError, UnavailableError
+from services.runtime.errors import (
+    DuplicateError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,19 @@ class UnknownMediaError(InvalidInputError):
     def __init__(self, tool: str, name: str, known: list[str]) -> None:
         super().__init__(
             f"{tool} takes {', '.join(known)}, each once; got {name!r}", name, {"tool": tool}
+        )
+
+
+class RequestIdReusedError(DuplicateError):
+    """The same request_id came before with other media."""
+
+    reason: ClassVar[str] = "REQUEST_ID_REUSED"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"request_id {request_id!r} was used before with other media; "
+            "use a new request_id for a new request",
+            {"request_id": request_id, "differs": "media"},
         )
 
 

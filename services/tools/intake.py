@@ -15,12 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etapa.queue.v1 import job_pb2, queue_pb2
+from etapa_client import errors as queue_says
 from etapa_client.errors import JobAlreadyFinalError, JobNotPendingError
 from etapa_client.queue import QueueClient
 from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.ids import new_id
 from services.runtime.log import get_log
-from services.tools.domain import BadMediaError, Text, UploadCutError, UploadTimeoutError
+from services.tools.domain import (
+    BadMediaError,
+    RequestIdReusedError,
+    Text,
+    UploadCutError,
+    UploadTimeoutError,
+)
 from services.tools.gather import MediaGatherer
 from services.tools.media import PreparedMedia
 from services.tools.registry import Registry
@@ -124,8 +131,7 @@ class Intake:
             # A fault of ours; the edge logs it, and the job says so instead of staying open.
             await self._refuse(job_id, request, "internal", EtapaError(_OUR_FAULT))
             raise
-        submission = submission_to_proto(checked.plan, media)
-        return await self._queue.submit_job(job_id=job_id, ready=submission)
+        return await self._submit(job_id, request, submission_to_proto(checked.plan, media))
 
     def _check(self, request: RunRequest) -> _Checked:
         tool = self._registry.get(request.tool)
@@ -144,6 +150,14 @@ class Intake:
             file_names={source.name: display_name(source) for source in request.sources},
         )
         return created.job
+
+    async def _submit(
+        self, job_id: str, request: RunRequest, submission: queue_pb2.Submission
+    ) -> job_pb2.Job:
+        try:
+            return await self._queue.submit_job(job_id=job_id, ready=submission)
+        except queue_says.RequestIdReusedError as err:  # it knows the job by now, not the request
+            raise RequestIdReusedError(request.request_id) from err
 
     async def _gather(
         self, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]

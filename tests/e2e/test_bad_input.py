@@ -275,6 +275,8 @@ async def test_a_request_id_with_another_body_is_refused(
     with pytest.raises(errors.RequestIdReusedError, match="use a new request_id") as caught:
         await run(rig, user_id, media, "once", tool=tool, inputs=inputs)
     assert caught.value.code is grpc.StatusCode.ALREADY_EXISTS
+    assert caught.value.request_id == "once"
+    assert "'once'" in caught.value.message
     await until_final(rig.client, first.job_id)
     await assert_untouched(rig, user_id, jobs=1, left=GRANT - PRICE)
 
