@@ -89,7 +89,10 @@ async def test_a_failed_card_shows_where_why_the_money_and_what_now(console: Bro
         "Tentar Novamente",
     ):
         assert said in text
-    assert ' data-final data-toast="Erro em &#34;Processando com IA&#34;: Allocation on device 0' in text
+    assert (
+        ' data-final data-toast="Erro em &#34;Processando com IA&#34;: Allocation on device 0'
+        in text
+    )
 
 
 async def test_the_job_page_tells_the_whole_story_at_once(console: Browser) -> None:
