@@ -19,7 +19,7 @@ from services.queue import store
 from services.queue.command import Command
 from services.queue.domain import Change, Phase, SavedOutput
 from services.queue.lease import LeaseKeeper
-from services.queue.output_content import HEAD_BYTES, NotTheOutputError, check_content
+from services.queue.output_content import HEAD_BYTES, check_content
 from services.queue.recorder import Recorder
 from services.queue.result import Result, results_from_json
 from services.queue.store import Work
@@ -41,7 +41,6 @@ _log = get_log(__name__)
 _BACK_OFF_S = 0.5
 _MAX_OUTPUT_BYTES = 512 * 1024 * 1024
 _RETRY_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-_PASSING_ERRORS = (FetchError, ForbiddenAddressError, UnavailableError, NotTheOutputError)
 # The provider's file URLs die after about a day (field reports, docs/runninghub-api.md §10).
 _GONE = (403, 404, 410)
 
@@ -179,7 +178,7 @@ class Finisher:
         for wait_s in (*_RETRY_WAITS_S, None):
             try:
                 return await self._copy(work, number, result)
-            except _PASSING_ERRORS as error:
+            except (FetchError, ForbiddenAddressError, UnavailableError) as error:
                 _raise_if_hopeless(error)
                 if wait_s is None:
                     message = f"an output could not be saved: {redact_text(str(error))}"

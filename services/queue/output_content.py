@@ -6,7 +6,7 @@ unseen, it would complete the job and charge its user for it.
 
 from __future__ import annotations
 
-from services.runtime.errors import EtapaError
+from services.runtime.errors import UnavailableError
 from services.runtime.redact import redact_text
 
 HEAD_BYTES = 512
@@ -44,7 +44,7 @@ _BEGINNINGS = (
 _TEXTUAL = frozenset({"image/svg+xml"})
 
 
-class NotTheOutputError(EtapaError):
+class NotTheOutputError(UnavailableError):
     """The file host sent something else than the output; it may send the right bytes later."""
 
     reason = "NOT_THE_OUTPUT"
