@@ -97,8 +97,9 @@ def submit(
     draft = Draft(job, now, policy)
     draft.change.submission = submission
     draft.job.submission_sha256 = submission_sha256
-    stored = _stored_details(submission.media)
-    draft.note("MEDIA_STORED", "the media is in our storage", stored, completes=Step.UPLOAD)
+    if submission.media:
+        stored = _stored_details(submission.media)
+        draft.note("MEDIA_STORED", "the media is in our storage", stored, completes=Step.UPLOAD)
     for adjusted in submission.adjustments:
         sent = f"sent as {adjusted.sent}" if adjusted.sent else "not sent"
         text = f"{adjusted.field} {adjusted.given} is {sent}: {adjusted.why}"

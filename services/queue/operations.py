@@ -32,7 +32,7 @@ MAX_LIMIT_S = 30 * 24 * 3600.0
 _TOOL = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _VIEW = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")
-_OUTPUT_KINDS = ("image", "video")
+_OUTPUT_KINDS = ("image", "video", "text")
 
 
 class Operations:
@@ -231,7 +231,7 @@ def _check_tool(tool: Announcement) -> None:
     check.text("tools.label_en", tool.label_en, 100, least=1)
     if tool.output_kind not in _OUTPUT_KINDS:
         raise BadRequestError(
-            f"output_kind of {tool.name} is neither image nor video", "tools.output_kind"
+            f"output_kind of {tool.name} is not image, video or text", "tools.output_kind"
         )
     _check_prices(tool.name, tool.prices)
     for name in tool.limits.__slots__:

@@ -1,5 +1,6 @@
-"""Finds the tools: every file of `catalog/` holds one `TOOL`. There is no list to edit.
+"""Finds the tools: every file of the catalogue holds one `TOOL`. There is no list to edit.
 
+The catalogue is a package, by default `services.tools.catalog`; a deployment may name its own.
 A wrong catalogue stops start-up with every problem named.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 
 from services.tools import catalog
 from services.tools.domain import CatalogError, ToolNotFoundError
-from services.tools.tool import AnyTool, Inputs, MediaRef, RunPlan, Tool
+from services.tools.tool import AnyTool, Inputs, Kind, MediaRef, RunPlan, Tool
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 _VIEW = re.compile(r"[a-z][a-z0-9_]{1,39}_jobs")
@@ -45,6 +46,17 @@ class Registry:
         return tool
 
 
+def find_catalog(name: str) -> ModuleType:
+    """Import the package of that name. Raises `CatalogError` where there is none."""
+    try:
+        package = importlib.import_module(name)
+    except (ImportError, ValueError) as error:
+        raise CatalogError([f"the package {name!r} cannot be imported: {error}"]) from error
+    if not hasattr(package, "__path__"):
+        raise CatalogError([f"{name!r} is a module, not a package with one file for each tool"])
+    return package
+
+
 def load_registry(package: ModuleType = catalog) -> Registry:
     """Import every module of the package and return its tools. Raises `CatalogError`."""
     problems: list[str] = []
@@ -54,9 +66,9 @@ def load_registry(package: ModuleType = catalog) -> Registry:
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         tool = getattr(module, "TOOL", None)
         if not isinstance(tool, Tool):
-            problems.append(f"catalog/{info.name}.py has no `TOOL = Tool(…)`")
+            problems.append(f"{module.__name__} has no `TOOL = Tool(…)`")
             continue
-        where = f"catalog/{info.name}.py"
+        where = module.__name__
         problems += [f"{where}: {problem}" for problem in tool_problems(tool)]
         if tool.name in tools:
             problems.append(f"{where}: the name {tool.name!r} is taken by another tool")
@@ -78,8 +90,13 @@ def tool_problems(tool: AnyTool) -> list[str]:
         problems.append(f"name {tool.name!r} is not of small letters, digits and _")
     if not _VIEW.fullmatch(tool.view):
         problems.append(f"view {tool.view!r} is not small letters that end in _jobs")
-    if not tool.media or not tool.variants:
-        problems.append("it needs at least one media input and one variant")
+    if not tool.variants:
+        problems.append("it needs at least one variant")
+    problems += [
+        f"the media input {media.name!r} is text, which comes as a parameter"
+        for media in tool.media
+        if media.kind is Kind.TEXT
+    ]
     for names in ([v.name for v in tool.variants], [m.name for m in tool.media]):
         problems += [f"{name!r} is there twice" for name in set(names) if names.count(name) > 1]
     for variant in tool.variants:

@@ -18,10 +18,11 @@ MIB = 1024 * 1024
 
 
 class Kind(StrEnum):
-    """What a file is: of an input, or of a tool's output."""
+    """What a tool takes or makes. Text comes in as a parameter, so no media input is of it."""
 
     IMAGE = "image"
     VIDEO = "video"
+    TEXT = "text"
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +169,7 @@ class RunPlan:
 class Tool(Generic[InputsT]):
     """One AI tool. `plan` turns checked inputs into a run and must be pure and total.
 
+    `media` may be empty: such a tool works on its parameters alone.
     `view` is the name under which its jobs are seen in SQL, such as `upscaler_jobs`.
     """
 

@@ -11,9 +11,9 @@ import pytest
 
 from services.tools.catalog import veste_ai
 from services.tools.domain import CatalogError, ToolNotFoundError
-from services.tools.registry import load_registry, sample_inputs, tool_problems
+from services.tools.registry import find_catalog, load_registry, sample_inputs, tool_problems
 from services.tools.schema import json_schema
-from services.tools.tool import AnyTool, MediaRef, NoInputs, RunPlan, Variant
+from services.tools.tool import AnyTool, Kind, MediaInput, MediaRef, NoInputs, RunPlan, Variant
 
 REGISTRY = load_registry()
 MakePackage = Callable[[dict[str, str]], ModuleType]
@@ -74,7 +74,7 @@ def test_unknown_tool_names_the_known_ones() -> None:
 
 def test_file_without_a_tool_stops_start_up(make_package: MakePackage) -> None:
     package = make_package({"lost.py": "TOOL = 'no tool'\n"})
-    with pytest.raises(CatalogError, match=r"catalog/lost\.py has no `TOOL"):
+    with pytest.raises(CatalogError, match=r"\.lost has no `TOOL"):
         load_registry(package)
 
 
@@ -84,14 +84,39 @@ def test_duplicate_name_and_view_stop_start_up(make_package: MakePackage) -> Non
     with pytest.raises(CatalogError) as caught:
         load_registry(package)
     assert caught.value.problems == [
-        "catalog/two.py: the name 'veste_ai' is taken by another tool",
-        "catalog/two.py: the view 'veste_ai_jobs' is taken by 'veste_ai'",
+        f"{package.__name__}.two: the name 'veste_ai' is taken by another tool",
+        f"{package.__name__}.two: the view 'veste_ai_jobs' is taken by 'veste_ai'",
     ]
 
 
 def test_empty_catalogue_stops_start_up(make_package: MakePackage) -> None:
     with pytest.raises(CatalogError, match="empty"):
         load_registry(make_package({}))
+
+
+def test_a_deployment_may_bring_its_own_catalogue(make_package: MakePackage) -> None:
+    package = make_package({"mine.py": "from services.tools.catalog.veste_ai import TOOL\n"})
+    assert [tool.name for tool in load_registry(find_catalog(package.__name__))] == ["veste_ai"]
+
+
+@pytest.mark.parametrize("name", ["no_such_package_of_tools", "services.tools.tool", ""])
+def test_a_catalogue_that_is_no_package_stops_start_up(name: str) -> None:
+    with pytest.raises(CatalogError, match="package"):
+        find_catalog(name)
+
+
+def test_a_tool_may_take_no_media_and_make_text() -> None:
+    def plan(inputs: NoInputs) -> RunPlan:
+        return dataclasses.replace(veste_ai.plan(inputs), nodes=())
+
+    tool = dataclasses.replace(veste_ai.TOOL, media=(), plan=plan, output=Kind.TEXT)
+    assert tool_problems(tool) == []
+
+
+def test_text_as_a_media_input_is_a_problem() -> None:
+    note = MediaInput(name="note", kind=Kind.TEXT, label=veste_ai.TOOL.label, required=False)
+    tool = dataclasses.replace(veste_ai.TOOL, media=(*veste_ai.TOOL.media, note))
+    assert tool_problems(tool) == ["the media input 'note' is text, which comes as a parameter"]
 
 
 @pytest.mark.parametrize(

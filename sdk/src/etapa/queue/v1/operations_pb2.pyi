@@ -298,7 +298,7 @@ class ToolAnnouncement(google.protobuf.message.Message):
     label_en: builtins.str
     """Label in English."""
     output_kind: builtins.str
-    """"image" or "video"."""
+    """"image", "video" or "text"."""
     @property
     def variants(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___VariantPrice]:
         """Variants with their prices; at least one, the only one may have an empty name."""

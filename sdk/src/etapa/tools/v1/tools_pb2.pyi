@@ -254,7 +254,7 @@ class ToolInfo(google.protobuf.message.Message):
     credits_to: builtins.int
     """Highest price of its variants."""
     output_kind: builtins.str
-    """"image" or "video"."""
+    """"image", "video" or "text"."""
     view: builtins.str
     """Name of the view for people with psql."""
     @property
