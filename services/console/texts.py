@@ -155,6 +155,10 @@ REASONS: Mapping[str, Text] = {
     "PAYLOAD_NOT_FOUND": Text("Este conteúdo não existe.", "There is no such payload."),
     "REQUEST_ID_REUSED": Text(
         "Este pedido já foi usado para outra coisa. Recarregue a página.",
+    "UPLOADS_FULL": Text(
+        "Há muitos envios ao mesmo tempo. Tente de novo em alguns segundos.",
+        "Many files are being sent just now. Try again in a few seconds.",
+    ),
         "This request was used before, for something else. Reload the page.",
     ),
     "UNAVAILABLE": Text(

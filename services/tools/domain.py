@@ -13,6 +13,7 @@ from services.runtime.errors import (
     DuplicateError,
     InvalidInputError,
     NotFoundError,
+    QuotaError,
     UnavailableError,
 )
 
@@ -206,6 +207,12 @@ class UploadTimeoutError(BadMediaError):
     failure_class: ClassVar[str] = "upload_timeout"
 
 
+class UploadStalledError(UploadTimeoutError):
+    """No byte of the upload came for too long."""
+
+    reason: ClassVar[str] = "UPLOAD_STALLED"
+
+
 class UploadOrderError(BadMediaError):
     """A piece of a file that the header does not announce, or that had ended."""
 
@@ -223,6 +230,19 @@ class BadHeaderError(InvalidInputError):
     """The first message of a run is no header, or the header is not complete."""
 
     reason: ClassVar[str] = "BAD_HEADER"
+
+
+class UploadsFullError(QuotaError):
+    """All seats for uploads are taken, and the line for them is full. No job was made."""
+
+    reason: ClassVar[str] = "UPLOADS_FULL"
+
+    def __init__(self, seats: int, line: int) -> None:
+        super().__init__(
+            f"{seats} uploads are under way and {line} wait for their turn; "
+            "try again in a few seconds",
+            {"seats": str(seats), "line": str(line)},
+        )
 
 
 class MediaBusyError(UnavailableError):

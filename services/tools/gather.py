@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 
-from services.tools.domain import Text, UploadCutError, UploadOrderError
+from services.tools.domain import Text, UploadCutError, UploadOrderError, UploadStalledError
 from services.tools.fetch import Fetcher
 from services.tools.media import MediaRoom, PreparedMedia
 from services.tools.request import MAX_NAME_CHARS, Chunk, Source, display_name
@@ -21,11 +21,12 @@ MAX_CHUNK_BYTES = MIB
 
 
 class MediaGatherer:
-    """Fetches, spools and prepares."""
+    """Fetches, spools and prepares. `idle_s` is how long an upload may stand still."""
 
-    def __init__(self, room: MediaRoom, fetcher: Fetcher) -> None:
+    def __init__(self, room: MediaRoom, fetcher: Fetcher, idle_s: float) -> None:
         self._room = room
         self._fetcher = fetcher
+        self._idle_s = idle_s
 
     async def gather(
         self,
@@ -56,7 +57,8 @@ class MediaGatherer:
             async with asyncio.TaskGroup() as group:
                 for name in urls:
                     group.create_task(fetch(name))
-                async with aclosing(receive_uploads(uploads, chunks, folder)) as received:
+                uploading = receive_uploads(uploads, chunks, folder, self._idle_s)
+                async with aclosing(uploading) as received:
                     async for name, spooled in received:
                         group.create_task(keep(name, spooled))
         except ExceptionGroup as errors:
@@ -65,12 +67,12 @@ class MediaGatherer:
 
 
 async def receive_uploads(
-    uploads: dict[str, MediaInput], chunks: AsyncIterator[Chunk], folder: Path
+    uploads: dict[str, MediaInput], chunks: AsyncIterator[Chunk], folder: Path, idle_s: float
 ) -> AsyncGenerator[tuple[str, Spooled], None]:
     """Yield each file when its last piece has come; stop after the last file.
 
-    Raises `UploadCutError` where the stream ends before, and `UploadOrderError` for a piece
-    that belongs to none of the open files.
+    Raises `UploadCutError` where the stream ends before, `UploadStalledError` where nothing
+    comes for `idle_s`, and `UploadOrderError` for a piece that belongs to none of the open files.
     """
     with ExitStack() as stack:
         open_spools: dict[str, Spool] = {}
@@ -78,9 +80,7 @@ async def receive_uploads(
             open_spools[name] = Spool(folder / name, media)
             stack.callback(open_spools[name].close)
         while open_spools:
-            chunk = await anext(chunks, None)
-            if chunk is None:
-                raise upload_cut(next(iter(open_spools)))
+            chunk = await _next_of(chunks, next(iter(open_spools)), idle_s)
             spool = open_spools.get(chunk.media)
             if spool is None or len(chunk.data) > MAX_CHUNK_BYTES:
                 raise _out_of_order(chunk, list(open_spools))
@@ -88,6 +88,18 @@ async def receive_uploads(
             if chunk.last:
                 del open_spools[chunk.media]
                 yield chunk.media, await spool.finish()
+
+
+async def _next_of(chunks: AsyncIterator[Chunk], field: str, idle_s: float) -> Chunk:
+    """Return the next piece that brings the upload on: an empty one is no sign of life."""
+    try:
+        async with asyncio.timeout(idle_s):
+            while chunk := await anext(chunks, None):
+                if chunk.data or chunk.last:
+                    return chunk
+    except TimeoutError as err:
+        raise _stalled(field, idle_s) from err
+    raise upload_cut(field)
 
 
 def upload_cut(field: str = "") -> UploadCutError:
@@ -98,6 +110,17 @@ def upload_cut(field: str = "") -> UploadCutError:
             "O envio foi interrompido antes do fim. Envie o arquivo de novo.",
             "The upload was cut off before its end. Send the file again.",
         ),
+    )
+
+
+def _stalled(field: str, idle_s: float) -> UploadStalledError:
+    return UploadStalledError(
+        field,
+        Text(
+            f"O envio parou por {idle_s:g} s. Verifique a conexão e envie de novo.",
+            f"The upload stood still for {idle_s:g} s. Check the connection, send it again.",
+        ),
+        {"idle_s": f"{idle_s:g}"},
     )
 
 

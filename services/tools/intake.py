@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +27,12 @@ from services.tools.domain import (
     UploadCutError,
     UploadTimeoutError,
 )
-from services.tools.gather import MediaGatherer
+from services.tools.gather import MediaGatherer, upload_cut
 from services.tools.media import PreparedMedia
 from services.tools.registry import Registry
 from services.tools.request import Chunk, RunRequest, check_request, display_name
 from services.tools.schema import inputs_as_json, parse_inputs
+from services.tools.seats import Seat, Seats, key_of
 from services.tools.spool import REQUEST_PREFIX
 from services.tools.tool import AnyTool, Inputs, RunPlan
 from services.tools.wire import submission_to_proto
@@ -61,8 +61,8 @@ class Intake:
         queue: QueueClient,
         gatherer: MediaGatherer,
         folder: Path,
+        seats: Seats,
         *,
-        max_uploads: int,
         cut_grace_s: float,
         time_scale: float = 1.0,
     ) -> None:
@@ -70,25 +70,27 @@ class Intake:
         self._queue = queue
         self._gatherer = gatherer
         self._folder = folder
-        self._uploads = asyncio.Semaphore(max_uploads)
+        self._seats = seats
         self._cut_grace_s = cut_grace_s
         self._time_scale = time_scale
-        self._taking: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[job_pb2.Job]] = set()
         self._closing = asyncio.Event()
 
     async def run(self, request: RunRequest, chunks: AsyncIterator[Chunk]) -> job_pb2.Job:
         """Make the job and return it: queued, or failed at `upload` or `credits`.
 
-        Raises an `InvalidInputError`, `ToolNotFoundError` or the queue's refusal where no job
-        was made, and an `UnavailableError` where the same request may work soon.
+        Raises an `InvalidInputError`, `ToolNotFoundError`, `UploadsFullError` or the queue's
+        refusal where no job was made, and an `UnavailableError` where the same request may work
+        soon.
         """
         checked = self._check(request)
+        seat = await self._seats.take(key_of(request))
         left = asyncio.Event()
         # A task of its own: a caller who leaves must not tear a call to the queue in two.
-        taking = asyncio.create_task(self._take(checked, request, chunks, left))
+        taking = asyncio.create_task(self._take(checked, request, chunks, seat, left))
         self._tasks.add(taking)
         taking.add_done_callback(self._tasks.discard)
+        taking.add_done_callback(lambda _task: seat.give_back())
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -107,17 +109,19 @@ class Intake:
         checked: _Checked,
         request: RunRequest,
         chunks: AsyncIterator[Chunk],
+        seat: Seat,
         left: asyncio.Event,
     ) -> job_pb2.Job:
+        if left.is_set():  # while the seat was given; nothing has begun
+            raise upload_cut()
         job = await self._create(request, checked)
         if job.failed_at_step == job_pb2.STEP_UPLOAD:
             return job  # a repeat of what failed by its media; sending that again changes nothing
         job_id = job.job_id
         try:
-            with self._taking_in(job_id):
-                media = await self._gather(checked.tool, request, chunks)
+            media = await self._gather(checked.tool, request, chunks)
         except UploadCutError as err:
-            if await self._may_come_back(job_id, request, left):
+            if await self._may_come_back(seat, left):
                 raise
             return await self._refuse(job_id, request, err.failure_class, err)
         except BadMediaError as err:
@@ -131,6 +135,7 @@ class Intake:
             # A fault of ours; the edge logs it, and the job says so instead of staying open.
             await self._refuse(job_id, request, "internal", EtapaError(_OUR_FAULT))
             raise
+        seat.give_back()
         return await self._submit(job_id, request, submission_to_proto(checked.plan, media))
 
     def _check(self, request: RunRequest) -> _Checked:
@@ -162,13 +167,13 @@ class Intake:
     async def _gather(
         self, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]
     ) -> list[PreparedMedia]:
-        limit_s = tool.time_limits.upload_s * self._time_scale
-        try:
-            async with asyncio.timeout(limit_s), self._uploads:
-                with tempfile.TemporaryDirectory(dir=self._folder, prefix=REQUEST_PREFIX) as folder:
-                    return await self._gatherer.gather(tool, request.sources, chunks, Path(folder))
         if not request.sources:
             return []
+        limit_s = tool.time_limits.upload_s * self._time_scale
+        try:
+            async with asyncio.timeout(limit_s):
+                with tempfile.TemporaryDirectory(dir=self._folder, prefix=REQUEST_PREFIX) as folder:
+                    return await self._gatherer.gather(tool, request.sources, chunks, Path(folder))
         except TimeoutError as err:
             raise _too_slow(limit_s) from err
 
@@ -189,17 +194,7 @@ class Intake:
             # A repeated request, whose first call had settled the job already.
             return await self._queue.get_job(job_id)
 
-    @contextmanager
-    def _taking_in(self, job_id: str) -> Iterator[None]:
-        self._taking[job_id] += 1
-        try:
-            yield
-        finally:
-            self._taking[job_id] -= 1
-            if not self._taking[job_id]:
-                del self._taking[job_id]
-
-    async def _may_come_back(self, job_id: str, request: RunRequest, left: asyncio.Event) -> bool:
+    async def _may_come_back(self, seat: Seat, left: asyncio.Event) -> bool:
         """Say whether the caller of a cut upload is about to repeat it, or has done so.
 
         A client that lost its connection repeats the call within a few seconds and must find
@@ -207,10 +202,10 @@ class Intake:
         """
         # grpc.aio ends the stream of a call that was cancelled as if its sender had closed it,
         # and cancels the handler a moment later (grpcio 1.85, tried 2026-11-24).
-        if not await _is_set_within(left, _SETTLE_S) or not request.request_id:
+        if not await _is_set_within(left, _SETTLE_S):
             return False
         # While we stop, the repeat goes to another process; the queue's deadline ends the rest.
-        return await _is_set_within(self._closing, self._cut_grace_s) or job_id in self._taking
+        return await seat.await_repeat(self._closing, self._cut_grace_s)
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -16,8 +16,7 @@ _GIB = 1024**3
 class Settings:
     """What the service needs to start.
 
-    `catalog` names the package that holds the tools. Peer addresses are whatever a gRPC channel
-    dials, so that several replicas may be named.
+    Peer addresses are whatever a gRPC channel dials, so that several replicas may be named.
     `max_uploads` at a time, `max_waiting_uploads` more in line; one that stands still for
     `upload_idle_s` loses its seat.
     `cut_grace_s`: how long a caller who left may come back before the job fails at `upload`.
@@ -25,7 +24,6 @@ class Settings:
     """
 
     listen: str
-    catalog: str
     queue_address: str
     observability_address: str
     blobs: str
@@ -34,6 +32,8 @@ class Settings:
     workers: int
     worker_memory_bytes: int
     max_uploads: int
+    max_waiting_uploads: int
+    upload_idle_s: float
     cut_grace_s: float
     time_scale: float
     announce_every_s: float
@@ -47,7 +47,6 @@ class Settings:
             listen=read.address("ETAPA_TOOLS_LISTEN", "127.0.0.1:50052"),
             queue_address=read.text("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
             observability_address=read.text("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
-            catalog=read.text("ETAPA_TOOLS_CATALOG", "services.tools.catalog"),
             blobs=read.home("ETAPA_BLOBS", "blobs"),
             temp_folder=Path(read.home("ETAPA_TOOLS_TEMP_FOLDER", "uploads")),
             fetch_allow=_networks(read, "ETAPA_TOOLS_FETCH_ALLOW"),
@@ -56,6 +55,10 @@ class Settings:
                 "ETAPA_TOOLS_WORKER_MEMORY_BYTES", 2 * _GIB, low=_GIB // 4
             ),
             max_uploads=read.integer("ETAPA_TOOLS_MAX_UPLOADS", 64, low=1, high=10_000),
+            max_waiting_uploads=read.integer(
+                "ETAPA_TOOLS_MAX_WAITING_UPLOADS", 256, low=0, high=100_000
+            ),
+            upload_idle_s=read.number("ETAPA_TOOLS_UPLOAD_IDLE_S", 30.0, low=0.1, high=3600.0),
             cut_grace_s=read.number("ETAPA_TOOLS_CUT_GRACE_S", 5.0, low=0.0, high=60.0),
             time_scale=read.number("ETAPA_TIME_SCALE", 1.0, low=0.001, high=100),
             announce_every_s=read.number("ETAPA_TOOLS_ANNOUNCE_EVERY_S", 30.0, low=0.1),

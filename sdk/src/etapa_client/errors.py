@@ -94,6 +94,10 @@ class TooManyActiveJobsError(EtapaError):
         return tuple(part for part in joined.replace(" ", "").split(",") if part)
 
 
+class UploadsFullError(EtapaError):
+    """All seats for uploads and the line for them are taken. Nothing was made; try again soon."""
+
+
 class ToolNotFoundError(EtapaError):
     """No tool has this name."""
 
@@ -168,6 +172,7 @@ _REASONS: Mapping[str, type[EtapaError]] = {
 }
 _CODES: Mapping[grpc.StatusCode, type[EtapaError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
+    "UPLOADS_FULL": UploadsFullError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
 }

@@ -76,7 +76,8 @@ class ToolsClient(Group):
 
         `inputs` is a mapping or one JSON object as text. Without `request_id` one is made up, so
         that this call can repeat itself; give one to repeat the call yourself.
-        Raises ToolNotFoundError, InvalidInputError, TooManyActiveJobsError, RequestIdReusedError.
+        Raises ToolNotFoundError, InvalidInputError, TooManyActiveJobsError, RequestIdReusedError,
+        UploadsFullError.
         """
         sources = normalised(media)
         header = tools_pb2.RunToolHeader(

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,8 @@ from aiohttp import web
 from PIL import Image
 
 from etapa.queue.v1 import job_pb2, queue_pb2
-from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
-from etapa_client import EtapaClient, Upload, Url
+from etapa.tools.v1 import tools_pb2
+from etapa_client import Upload, Url
 from etapa_client.errors import (
     InvalidInputError,
     ToolNotFoundError,
@@ -25,99 +22,18 @@ from etapa_client.errors import (
     UnavailableError,
 )
 from services.queue import check
-from services.runtime.blobs import BlobStore
 from services.runtime.errors import QuotaError
-from services.tools.__main__ import make_server
-from services.tools.fetch import Fetcher
-from services.tools.gather import MediaGatherer
-from services.tools.intake import Intake
-from services.tools.media import MediaRoom
-from services.tools.registry import Registry, load_registry
-from services.tools.settings import Settings
-from services.tools.tool import AnyTool
 from services.tools.worker_pool import WorkerPool
-from tests.support.servicer_recorder import QueueRecorder, recorder_server
 from tests.support.tool_media import image_bytes, two_halves, write_video
+from tests.support.tools_house import House, chunk, header, open_house
 
 PHOTO = image_bytes(two_halves(64, 48))
-
-
-@dataclass
-class House:
-    """The tools service on real sockets, and what it told the queue."""
-
-    queue: QueueRecorder
-    client: EtapaClient
-    blobs: BlobStore
-    uploads: Path
-    intake: Intake
-    address: str
-
-    @asynccontextmanager
-    async def stub(self) -> AsyncIterator[Any]:
-        async with grpc.aio.insecure_channel(self.address) as channel:
-            yield tools_pb2_grpc.ToolsServiceStub(channel)
-
-
-@asynccontextmanager
-async def open_house(
-    folder: Path, workers: WorkerPool, grace_s: float = 0.0, upload_s: int = 60
-) -> AsyncIterator[House]:
-    queue = QueueRecorder()
-    queue_server = recorder_server(queue)
-    queue_port = await queue_server.start()
-    settings = Settings.from_env(
-        {
-            "ETAPA_HOME": str(folder),
-            "ETAPA_TOOLS_LISTEN": "127.0.0.1:0",
-            "ETAPA_QUEUE_ADDRESS": f"127.0.0.1:{queue_port}",
-            "ETAPA_TOOLS_FETCH_ALLOW": "127.0.0.1/32",
-        }
-    )
-    settings.temp_folder.mkdir(parents=True)
-    registry = hurried(load_registry(), upload_s)
-    blobs = BlobStore(settings.blobs)
-    outgoing = EtapaClient(queue=settings.queue_address)
-    async with outgoing, Fetcher(settings.fetch_allow) as fetcher:
-        intake = Intake(
-            registry,
-            outgoing.queue,
-            MediaGatherer(MediaRoom(workers, blobs), fetcher),
-            settings.temp_folder,
-            max_uploads=8,
-            cut_grace_s=grace_s,
-        )
-        server = make_server(settings, registry, intake)
-        address = f"127.0.0.1:{await server.start()}"
-        async with EtapaClient(tools=address) as client:
-            yield House(queue, client, blobs, settings.temp_folder, intake, address)
-        await server.stop(5)
-        await intake.close()
-    await queue_server.stop(0)
-
-
-def hurried(registry: Registry, upload_s: int) -> Registry:
-    def hurry(tool: AnyTool) -> AnyTool:
-        limits = dataclasses.replace(tool.time_limits, upload_s=upload_s)
-        return dataclasses.replace(tool, time_limits=limits)
-
-    return Registry({tool.name: hurry(tool) for tool in registry})
 
 
 @pytest.fixture
 async def house(tmp_path: Path, workers: WorkerPool) -> AsyncIterator[House]:
     async with open_house(tmp_path, workers) as opened:
         yield opened
-
-
-def header(tool: str = "bg_remover", request_id: str = "r-1") -> tools_pb2.RunToolRequest:
-    source = tools_pb2.MediaSource(name="image", upload_file_name="foto.jpg")
-    run = tools_pb2.RunHeader(request_id=request_id, user_id="ana", media=[source])
-    return tools_pb2.RunToolRequest(header=tools_pb2.RunToolHeader(run=run, tool=tool))
-
-
-def chunk(data: bytes, last: bool = False, media: str = "image") -> tools_pb2.RunToolRequest:
-    return tools_pb2.RunToolRequest(chunk=tools_pb2.MediaChunk(media=media, data=data, last=last))
 
 
 def nodes(house: House, number: int = 0) -> dict[str, str]:

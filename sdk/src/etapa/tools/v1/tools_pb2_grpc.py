@@ -74,7 +74,9 @@ class ToolsServiceServicer(object):
         """Runs a tool. The first message is the header; chunks of uploaded media follow, one media
         after the other. Answers when the job is queued, or with the job failed at `upload` or
         `credits`. Bad parameters, an unknown tool, or one active job too many leave no job.
-        Safe to repeat with the same request_id.
+        Where many upload at once a call first waits for its turn, before there is a job and before
+        any time limit of the tool runs; UPLOADS_FULL (RESOURCE_EXHAUSTED) if the line is full. An
+        upload that stands still fails the job. Safe to repeat with the same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
