@@ -151,14 +151,14 @@ REASONS: Mapping[str, Text] = {
         "Limite de jobs em andamento atingido. Espere um terminar, ou cancele-o.",
         "You have as many jobs under way as allowed. Wait for one to end, or cancel it.",
     ),
-    "TOOL_NOT_FOUND": Text("Não há ferramenta com este nome.", "No tool has this name."),
-    "PAYLOAD_NOT_FOUND": Text("Este conteúdo não existe.", "There is no such payload."),
-    "REQUEST_ID_REUSED": Text(
-        "Este pedido já foi usado para outra coisa. Recarregue a página.",
     "UPLOADS_FULL": Text(
         "Há muitos envios ao mesmo tempo. Tente de novo em alguns segundos.",
         "Many files are being sent just now. Try again in a few seconds.",
     ),
+    "TOOL_NOT_FOUND": Text("Não há ferramenta com este nome.", "No tool has this name."),
+    "PAYLOAD_NOT_FOUND": Text("Este conteúdo não existe.", "There is no such payload."),
+    "REQUEST_ID_REUSED": Text(
+        "Este pedido já foi usado para outra coisa. Recarregue a página.",
         "This request was used before, for something else. Reload the page.",
     ),
     "UNAVAILABLE": Text(

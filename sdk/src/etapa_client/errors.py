@@ -163,6 +163,7 @@ _REASONS: Mapping[str, type[EtapaError]] = {
     "JOB_NOT_RETRYABLE": JobNotRetryableError,
     "REQUEST_ID_REUSED": RequestIdReusedError,
     "TOO_MANY_ACTIVE_JOBS": TooManyActiveJobsError,
+    "UPLOADS_FULL": UploadsFullError,
     "TOOL_NOT_FOUND": ToolNotFoundError,
     "ACCOUNT_NOT_FOUND": AccountNotFoundError,
     "PAYLOAD_NOT_FOUND": PayloadNotFoundError,
@@ -172,7 +173,6 @@ _REASONS: Mapping[str, type[EtapaError]] = {
 }
 _CODES: Mapping[grpc.StatusCode, type[EtapaError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
-    "UPLOADS_FULL": UploadsFullError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
 }
