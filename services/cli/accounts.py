@@ -28,6 +28,9 @@ _HEALTH: dict[str, Words] = {
 }
 _SLOTS = Words("{held}/{slots} vagas em uso", "{held}/{slots} slots in use")
 _PAUSED = Words("pausada", "paused")
+_LOSS = Words(
+    "{lost} de {ended} sem callback em 24 h", "{lost} of {ended} without callback in 24 h"
+)
 _RESTS = Words("descansa até {until}", "rests until {until}")
 
 
@@ -112,6 +115,8 @@ def account_to_json(account: operations_pb2.Account) -> dict[str, Any]:
         "paused": account.paused,
         "last_error": account.last_error or None,
         "health_changed_at": rfc3339(account.health_changed_at),
+        "ended_attempts": account.ended_attempts,
+        "without_callback": account.without_callback,
     }
 
 
@@ -136,9 +141,17 @@ def _row(session: Session, account: operations_pb2.Account) -> list[Text | str]:
         Text(session.say(words) if words else name, style=colour),
         session.say(_SLOTS, held=account.held, slots=account.slots),
         Text(", ".join(marks), style=PROVIDERS),
+        _loss(session, account),
         Text(one_line(account.base_url), style=DIM),
         one_line(account.last_error),
     ]
+
+
+def _loss(session: Session, account: operations_pb2.Account) -> Text:
+    if not account.ended_attempts:
+        return Text("")
+    words = session.say(_LOSS, lost=account.without_callback, ended=account.ended_attempts)
+    return Text(words, style=PROVIDERS if account.without_callback else DIM)
 
 
 def _read_key(place: str) -> str:

@@ -172,6 +172,8 @@ class Attempt:
     coins: str = ""
     money: str = ""
     task_cost_time: str = ""
+    # Whether the start call named a URL of ours to call back.
+    callback_asked: bool = False
 
 
 @dataclass(slots=True)

@@ -31,6 +31,8 @@ def account_to_proto(view: AccountView) -> operations_pb2.Account:
         paused=view.paused,
         last_error=view.last_error,
         health_changed_at=to_timestamp(view.health_changed_at),
+        ended_attempts=view.loss.ended_attempts,
+        without_callback=view.loss.without_callback,
     )
 
 

@@ -12,7 +12,14 @@ import asyncpg
 import msgspec
 
 from services.queue import check, store, store_operations
-from services.queue.account import AccountSettings, AccountView, StoredSettings
+from services.queue.account import (
+    LOSS_GRACE,
+    LOSS_WINDOW,
+    AccountSettings,
+    AccountView,
+    CallbackLoss,
+    StoredSettings,
+)
 from services.queue.domain import (
     AccountNotFoundError,
     BadRequestError,
@@ -49,9 +56,9 @@ class Operations:
         self._changed = changed
 
     async def list_accounts(self) -> Sequence[AccountView]:
-        """Return accounts by name, with health and load."""
+        """Return accounts by name, with health, load and callback loss."""
         async with self._pool.acquire() as conn:
-            return await store_operations.read_accounts(conn)
+            return await self._measured(conn, await store_operations.read_accounts(conn))
 
     async def set_account(self, wanted: AccountSettings) -> AccountView:
         """Make or change an account; return it as it is then.
@@ -65,9 +72,14 @@ class Operations:
             await store.lock_gate(conn)
             known = await store_operations.read_account_settings(conn, wanted.name)
             await _write_account(conn, _complete(checked, known), known, self._clock())
-            (account,) = await store_operations.read_accounts(conn, [wanted.name])
-        _log.info("account_set", account=account.name, slots=account.slots, paused=account.paused)
+            accounts = await store_operations.read_accounts(conn, [wanted.name])
+        _log.info(
+            "account_set", account=wanted.name, slots=accounts[0].slots, paused=accounts[0].paused
+        )
         self._changed()
+        # Not under the gate: counting takes longer than claims should wait.
+        async with self._pool.acquire() as conn:
+            (account,) = await self._measured(conn, accounts)
         return account
 
     async def load_accounts(self, settings_json: str) -> None:
@@ -108,6 +120,15 @@ class Operations:
             raise BadRequestError(
                 f"a view is another tool's already: {error.detail}", "tools.view"
             ) from error
+
+    async def _measured(
+        self, conn: Connection, accounts: Sequence[AccountView]
+    ) -> list[AccountView]:
+        now = self._clock()
+        losses = await store_operations.read_callback_loss(
+            conn, now - LOSS_WINDOW, now - LOSS_GRACE
+        )
+        return [replace(each, loss=losses.get(each.name, CallbackLoss())) for each in accounts]
 
 
 def read_accounts_setting(text: str) -> list[AccountSettings]:

@@ -70,6 +70,7 @@ _ATTEMPT_PLAIN = (
     "coins",
     "money",
     "task_cost_time",
+    "callback_asked",
 )
 
 
@@ -118,7 +119,7 @@ def change_columns(changes: Sequence[Change], created: Sequence[Change], now: da
     entries = [entry for c in every for entry in c.entries]
     return [
         *_turn(map(_job_row, changes), 24),
-        *_turn((_attempt_row(c) for c in every if c.attempt_changed), 31),
+        *_turn((_attempt_row(c) for c in every if c.attempt_changed), 32),
         *_turn((_taken_row(job) for job in taken), 4),
         *_turn(((job.id, job.attempt) for job in freed), 2),
         *_turn(map(_entry_row, entries), 10),
@@ -224,6 +225,7 @@ def _attempt_row(change: Change) -> tuple[Any, ...]:
         a.coins,
         a.money,
         a.task_cost_time,
+        a.callback_asked,
         change.poll_done,
     )
 

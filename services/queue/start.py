@@ -79,6 +79,7 @@ def begin_start(job: JobState, command: BeginStart, now: datetime, policy: Polic
     attempt.phase = Phase.SUBMITTING
     attempt.submitted_at = now
     attempt.traceparent = command.traceparent
+    attempt.callback_asked = policy.callbacks_expected
     attempt.lease_until = draft.after(policy.start_call_s * 2)
     draft.job.deadline_at = draft.after(job.limits.run_s)
     draft.attempt_event()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.queue.account import AccountSettings, AccountView, StoredSettings
+from services.queue.account import AccountSettings, AccountView, CallbackLoss, StoredSettings
 from services.queue.domain import Health, TimeLimits
 from services.runtime.db import Connection
 from services.runtime.sql import load_statements
@@ -31,6 +31,16 @@ async def read_accounts(conn: Connection, names: Sequence[str] | None = None) ->
     """Return accounts with health and load, by name; never their keys."""
     rows = await conn.fetch(_SQL["read_accounts"], names)
     return [AccountView(**{**dict(row), "health": Health(row["health"])}) for row in rows]
+
+
+async def read_callback_loss(
+    conn: Connection, ended_after: datetime, ended_by: datetime
+) -> dict[str, CallbackLoss]:
+    """Return by account how many attempts ended in that time, and how many of them unannounced."""
+    rows = await conn.fetch(_SQL["read_callback_loss"], ended_after, ended_by)
+    return {
+        row["account"]: CallbackLoss(row["ended_attempts"], row["without_callback"]) for row in rows
+    }
 
 
 async def read_account_settings(conn: Connection, name: str) -> StoredSettings | None:

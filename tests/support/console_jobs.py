@@ -129,7 +129,12 @@ async def fill(world: World, media_url: str = "http://127.0.0.1:8081/media/out.p
     await put_queued(world)
     world.accounts = [
         operations_pb2.Account(
-            name="main", slots=5, held=3, health=operations_pb2.ACCOUNT_HEALTH_OK
+            name="main",
+            slots=5,
+            held=3,
+            health=operations_pb2.ACCOUNT_HEALTH_OK,
+            ended_attempts=40,
+            without_callback=2,
         )
     ]
 

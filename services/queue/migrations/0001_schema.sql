@@ -157,6 +157,8 @@ CREATE TABLE queue.attempts (
   poll_sha256 bytea,
   poll_payload_id uuid,
   poll_repeats int NOT NULL DEFAULT 0,
+  -- Whether the start call named a URL of ours to call back, and how often it was called.
+  callback_asked boolean NOT NULL DEFAULT false,
   callbacks int NOT NULL DEFAULT 0,
   empty_successes int NOT NULL DEFAULT 0,
   -- When we asked the provider to stop, and whether the user or a deadline wanted it.
@@ -182,6 +184,9 @@ CREATE TABLE queue.attempts (
 CREATE INDEX attempts_due ON queue.attempts (next_poll_at) WHERE next_poll_at IS NOT NULL;
 CREATE INDEX attempts_leased ON queue.attempts (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX attempts_by_task ON queue.attempts (task_id) WHERE task_id <> '';
+-- Attempts whose end the provider should have told by a callback.
+CREATE INDEX attempts_to_be_told ON queue.attempts (ended_at)
+  WHERE callback_asked AND task_id <> '' AND outcome IN ('succeeded', 'failed');
 
 -- One row per slot of an account. At most one attempt holds it, and no attempt holds two. A slot
 -- beyond the account's number is never offered: shrinking an account needs no word with whoever

@@ -21,13 +21,17 @@ async def test_accounts_are_listed_with_health_and_load(world: World) -> None:
             health=operations_pb2.ACCOUNT_HEALTH_NO_MONEY,
             paused=True,
             last_error="416 \x1b[31mno coins",
+            ended_attempts=40,
+            without_callback=2,
         )
     ]
     [account] = (await world.etapa("accounts", "--json")).objects
     assert (account["name"], account["slots"], account["held"]) == ("main", 3, 2)
     assert (account["health"], account["paused"]) == ("no_money", True)
+    assert (account["ended_attempts"], account["without_callback"]) == (40, 2)
     told = (await world.etapa("accounts")).out
     assert told.startswith("main  no money  2/3 slots in use  paused")
+    assert "2 of 40 without callback in 24 h" in told
     assert "416 \\x1b[31mno coins" in told
 
 

@@ -248,6 +248,7 @@ async def test_the_queue_page_shows_load_and_accounts(console: Browser) -> None:
     assert "main" in text
     assert "3/5" in text
     assert "saudável" in text
+    assert "2/40" in text
 
 
 async def test_what_does_not_exist_is_a_page_and_for_programs_json(console: Browser) -> None:

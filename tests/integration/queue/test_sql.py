@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -147,6 +148,29 @@ async def test_a_place_beyond_the_exact_ones_is_said_to_be_more(full_world: Queu
     async with full_world.pool.acquire() as conn:
         views = await store_reads.read_views(conn, [last["id"]])
     assert views[last["id"]].position == 1001
+
+
+async def test_callback_loss_reads_its_span_of_time_and_counts_no_callback_of_it(
+    full_world: QueueWorld,
+) -> None:
+    await full_world.fetch(
+        "INSERT INTO queue.attempts (job_id, number, account, slot, phase, token_sha256, task_id, "
+        "outcome, claimed_at, ended_at, callback_asked, callbacks) "
+        "SELECT id, 1, 'primary', 1, 'ended', sha256(id::text::bytea), id::text, 'succeeded', "
+        "$1, $1::timestamptz - make_interval(mins => enqueue_seq::int), true, "
+        "(enqueue_seq % 20 <> 0)::int "
+        "FROM queue.jobs WHERE status = 'completed'",
+        START,
+    )
+    await full_world.fetch("VACUUM ANALYZE queue.attempts")
+    since, until = START - timedelta(minutes=105), START - timedelta(minutes=5)
+    nodes = await explain(full_world, "read_callback_loss", since, until)
+    assert not _full_scans(nodes, "attempts")
+    read = [n["Actual Rows"] for n in nodes if n.get("Index Name") == "attempts_to_be_told"]
+    assert read == [100]
+    # Only those whose own count says that none came.
+    asked = [n["Actual Loops"] for n in nodes if n.get("Relation Name") == "callbacks"]
+    assert sum(asked) <= 5
 
 
 async def some_ids(world: QueueWorld, count: int, status: str = "queued") -> list[UUID]:

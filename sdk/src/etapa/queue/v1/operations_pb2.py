@@ -26,39 +26,39 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x65tapa/queue/v1/operations.proto\x12\x0e\x65tapa.queue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x02\n\x07\x41\x63\x63ount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x05\x12\x0c\n\x04held\x18\x04 \x01(\x05\x12-\n\x06health\x18\x05 \x01(\x0e\x32\x1d.etapa.queue.v1.AccountHealth\x12/\n\x0brests_until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06paused\x18\x07 \x01(\x08\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x35\n\x11health_changed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x15\n\x13ListAccountsRequest\"A\n\x14ListAccountsResponse\x12)\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x17.etapa.queue.v1.Account\"\xbb\x01\n\x11SetAccountRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\x08\x62\x61se_url\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x61pi_key\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05slots\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x13\n\x06paused\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x14\n\x0creset_health\x18\x06 \x01(\x08\x42\x0b\n\t_base_urlB\n\n\x08_api_keyB\x08\n\x06_slotsB\t\n\x07_paused\">\n\x12SetAccountResponse\x12(\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x17.etapa.queue.v1.Account\".\n\x0eSetToolRequest\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\"/\n\x0fSetToolResponse\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\"G\n\x14\x41nnounceToolsRequest\x12/\n\x05tools\x18\x01 \x03(\x0b\x32 .etapa.queue.v1.ToolAnnouncement\"\xc8\x01\n\x10ToolAnnouncement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04view\x18\x02 \x01(\t\x12\x10\n\x08label_pt\x18\x03 \x01(\t\x12\x10\n\x08label_en\x18\x04 \x01(\t\x12.\n\x08variants\x18\x05 \x03(\x0b\x32\x1c.etapa.queue.v1.VariantPrice\x12/\n\x0btime_limits\x18\x06 \x01(\x0b\x32\x1a.etapa.queue.v1.TimeLimits\x12\x13\n\x0boutput_kind\x18\x07 \x01(\t\"0\n\x0cVariantPrice\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12\x0f\n\x07\x63redits\x18\x02 \x01(\x03\"\xe5\x01\n\nTimeLimits\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nqueue_wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05start\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03run\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x66inalise\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x17\n\x15\x41nnounceToolsResponse*\xbd\x01\n\rAccountHealth\x12\x1e\n\x1a\x41\x43\x43OUNT_HEALTH_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43OUNT_HEALTH_OK\x10\x01\x12\x17\n\x13\x41\x43\x43OUNT_HEALTH_FULL\x10\x02\x12\x1f\n\x1b\x41\x43\x43OUNT_HEALTH_UNAUTHORIZED\x10\x03\x12\x1b\n\x17\x41\x43\x43OUNT_HEALTH_NO_MONEY\x10\x04\x12\x1e\n\x1a\x41\x43\x43OUNT_HEALTH_UNREACHABLE\x10\x05\x32\xed\x02\n\x11OperationsService\x12Y\n\x0cListAccounts\x12#.etapa.queue.v1.ListAccountsRequest\x1a$.etapa.queue.v1.ListAccountsResponse\x12S\n\nSetAccount\x12!.etapa.queue.v1.SetAccountRequest\x1a\".etapa.queue.v1.SetAccountResponse\x12J\n\x07SetTool\x12\x1e.etapa.queue.v1.SetToolRequest\x1a\x1f.etapa.queue.v1.SetToolResponse\x12\\\n\rAnnounceTools\x12$.etapa.queue.v1.AnnounceToolsRequest\x1a%.etapa.queue.v1.AnnounceToolsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x65tapa/queue/v1/operations.proto\x12\x0e\x65tapa.queue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x02\n\x07\x41\x63\x63ount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x05\x12\x0c\n\x04held\x18\x04 \x01(\x05\x12-\n\x06health\x18\x05 \x01(\x0e\x32\x1d.etapa.queue.v1.AccountHealth\x12/\n\x0brests_until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06paused\x18\x07 \x01(\x08\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x35\n\x11health_changed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65nded_attempts\x18\n \x01(\x03\x12\x18\n\x10without_callback\x18\x0b \x01(\x03\"\x15\n\x13ListAccountsRequest\"A\n\x14ListAccountsResponse\x12)\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x17.etapa.queue.v1.Account\"\xbb\x01\n\x11SetAccountRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\x08\x62\x61se_url\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x61pi_key\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05slots\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x13\n\x06paused\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x14\n\x0creset_health\x18\x06 \x01(\x08\x42\x0b\n\t_base_urlB\n\n\x08_api_keyB\x08\n\x06_slotsB\t\n\x07_paused\">\n\x12SetAccountResponse\x12(\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x17.etapa.queue.v1.Account\".\n\x0eSetToolRequest\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\"/\n\x0fSetToolResponse\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\"G\n\x14\x41nnounceToolsRequest\x12/\n\x05tools\x18\x01 \x03(\x0b\x32 .etapa.queue.v1.ToolAnnouncement\"\xc8\x01\n\x10ToolAnnouncement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04view\x18\x02 \x01(\t\x12\x10\n\x08label_pt\x18\x03 \x01(\t\x12\x10\n\x08label_en\x18\x04 \x01(\t\x12.\n\x08variants\x18\x05 \x03(\x0b\x32\x1c.etapa.queue.v1.VariantPrice\x12/\n\x0btime_limits\x18\x06 \x01(\x0b\x32\x1a.etapa.queue.v1.TimeLimits\x12\x13\n\x0boutput_kind\x18\x07 \x01(\t\"0\n\x0cVariantPrice\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12\x0f\n\x07\x63redits\x18\x02 \x01(\x03\"\xe5\x01\n\nTimeLimits\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nqueue_wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05start\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03run\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x66inalise\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x17\n\x15\x41nnounceToolsResponse*\xbd\x01\n\rAccountHealth\x12\x1e\n\x1a\x41\x43\x43OUNT_HEALTH_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41\x43\x43OUNT_HEALTH_OK\x10\x01\x12\x17\n\x13\x41\x43\x43OUNT_HEALTH_FULL\x10\x02\x12\x1f\n\x1b\x41\x43\x43OUNT_HEALTH_UNAUTHORIZED\x10\x03\x12\x1b\n\x17\x41\x43\x43OUNT_HEALTH_NO_MONEY\x10\x04\x12\x1e\n\x1a\x41\x43\x43OUNT_HEALTH_UNREACHABLE\x10\x05\x32\xed\x02\n\x11OperationsService\x12Y\n\x0cListAccounts\x12#.etapa.queue.v1.ListAccountsRequest\x1a$.etapa.queue.v1.ListAccountsResponse\x12S\n\nSetAccount\x12!.etapa.queue.v1.SetAccountRequest\x1a\".etapa.queue.v1.SetAccountResponse\x12J\n\x07SetTool\x12\x1e.etapa.queue.v1.SetToolRequest\x1a\x1f.etapa.queue.v1.SetToolResponse\x12\\\n\rAnnounceTools\x12$.etapa.queue.v1.AnnounceToolsRequest\x1a%.etapa.queue.v1.AnnounceToolsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'etapa.queue.v1.operations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCOUNTHEALTH']._serialized_start=1401
-  _globals['_ACCOUNTHEALTH']._serialized_end=1590
+  _globals['_ACCOUNTHEALTH']._serialized_start=1451
+  _globals['_ACCOUNTHEALTH']._serialized_end=1640
   _globals['_ACCOUNT']._serialized_start=117
-  _globals['_ACCOUNT']._serialized_end=374
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=376
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=397
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=399
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=464
-  _globals['_SETACCOUNTREQUEST']._serialized_start=467
-  _globals['_SETACCOUNTREQUEST']._serialized_end=654
-  _globals['_SETACCOUNTRESPONSE']._serialized_start=656
-  _globals['_SETACCOUNTRESPONSE']._serialized_end=718
-  _globals['_SETTOOLREQUEST']._serialized_start=720
-  _globals['_SETTOOLREQUEST']._serialized_end=766
-  _globals['_SETTOOLRESPONSE']._serialized_start=768
-  _globals['_SETTOOLRESPONSE']._serialized_end=815
-  _globals['_ANNOUNCETOOLSREQUEST']._serialized_start=817
-  _globals['_ANNOUNCETOOLSREQUEST']._serialized_end=888
-  _globals['_TOOLANNOUNCEMENT']._serialized_start=891
-  _globals['_TOOLANNOUNCEMENT']._serialized_end=1091
-  _globals['_VARIANTPRICE']._serialized_start=1093
-  _globals['_VARIANTPRICE']._serialized_end=1141
-  _globals['_TIMELIMITS']._serialized_start=1144
-  _globals['_TIMELIMITS']._serialized_end=1373
-  _globals['_ANNOUNCETOOLSRESPONSE']._serialized_start=1375
-  _globals['_ANNOUNCETOOLSRESPONSE']._serialized_end=1398
-  _globals['_OPERATIONSSERVICE']._serialized_start=1593
-  _globals['_OPERATIONSSERVICE']._serialized_end=1958
+  _globals['_ACCOUNT']._serialized_end=424
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=426
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=447
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=449
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=514
+  _globals['_SETACCOUNTREQUEST']._serialized_start=517
+  _globals['_SETACCOUNTREQUEST']._serialized_end=704
+  _globals['_SETACCOUNTRESPONSE']._serialized_start=706
+  _globals['_SETACCOUNTRESPONSE']._serialized_end=768
+  _globals['_SETTOOLREQUEST']._serialized_start=770
+  _globals['_SETTOOLREQUEST']._serialized_end=816
+  _globals['_SETTOOLRESPONSE']._serialized_start=818
+  _globals['_SETTOOLRESPONSE']._serialized_end=865
+  _globals['_ANNOUNCETOOLSREQUEST']._serialized_start=867
+  _globals['_ANNOUNCETOOLSREQUEST']._serialized_end=938
+  _globals['_TOOLANNOUNCEMENT']._serialized_start=941
+  _globals['_TOOLANNOUNCEMENT']._serialized_end=1141
+  _globals['_VARIANTPRICE']._serialized_start=1143
+  _globals['_VARIANTPRICE']._serialized_end=1191
+  _globals['_TIMELIMITS']._serialized_start=1194
+  _globals['_TIMELIMITS']._serialized_end=1423
+  _globals['_ANNOUNCETOOLSRESPONSE']._serialized_start=1425
+  _globals['_ANNOUNCETOOLSRESPONSE']._serialized_end=1448
+  _globals['_OPERATIONSSERVICE']._serialized_start=1643
+  _globals['_OPERATIONSSERVICE']._serialized_end=2008
 # @@protoc_insertion_point(module_scope)

@@ -72,6 +72,8 @@ class Account(google.protobuf.message.Message):
     PAUSED_FIELD_NUMBER: builtins.int
     LAST_ERROR_FIELD_NUMBER: builtins.int
     HEALTH_CHANGED_AT_FIELD_NUMBER: builtins.int
+    ENDED_ATTEMPTS_FIELD_NUMBER: builtins.int
+    WITHOUT_CALLBACK_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Unique name, 1 to 64 characters."""
     base_url: builtins.str
@@ -86,6 +88,17 @@ class Account(google.protobuf.message.Message):
     """True when an operator paused it: no new claims."""
     last_error: builtins.str
     """Last words of the provider about this account; masked."""
+    ended_attempts: builtins.int
+    """Attempts of this account that ended in the last 24 hours but not in the last 5 minutes, whose
+    start call asked for a callback, and which the provider ended with success or failure. Limited
+    by how long finished jobs are kept; 0 where no public URL is set, since nothing is asked for.
+    """
+    without_callback: builtins.int
+    """How many of ended_attempts have had no callback at all: a poll found their end. Those are lost.
+    A callback that comes after the poll, however late, is not lost: it takes its attempt out of
+    this number again. In its first 5 minutes an attempt counts in neither, as the provider may
+    still be delivering.
+    """
     @property
     def rests_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Until when a full or unreachable account rests; unset otherwise."""
@@ -106,9 +119,11 @@ class Account(google.protobuf.message.Message):
         paused: builtins.bool = ...,
         last_error: builtins.str = ...,
         health_changed_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        ended_attempts: builtins.int = ...,
+        without_callback: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["health_changed_at", b"health_changed_at", "rests_until", b"rests_until"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["base_url", b"base_url", "health", b"health", "health_changed_at", b"health_changed_at", "held", b"held", "last_error", b"last_error", "name", b"name", "paused", b"paused", "rests_until", b"rests_until", "slots", b"slots"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["base_url", b"base_url", "ended_attempts", b"ended_attempts", "health", b"health", "health_changed_at", b"health_changed_at", "held", b"held", "last_error", b"last_error", "name", b"name", "paused", b"paused", "rests_until", b"rests_until", "slots", b"slots", "without_callback", b"without_callback"]) -> None: ...
 
 Global___Account: typing_extensions.TypeAlias = Account
 

@@ -62,7 +62,7 @@ class OperationsServiceServicer(object):
     """
 
     def ListAccounts(self, request, context):
-        """Lists accounts by name, with health and load. Keys are never shown.
+        """Lists accounts by name, with health, load and callback loss. Keys are never shown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -133,7 +133,7 @@ class OperationsServiceStub(typing.Generic[_OperationsServiceListAccountsType, _
     ], channel: grpc.aio.Channel) -> None: ...
 
     ListAccounts: _OperationsServiceListAccountsType
-    """Lists accounts by name, with health and load. Keys are never shown."""
+    """Lists accounts by name, with health, load and callback loss. Keys are never shown."""
 
     SetAccount: _OperationsServiceSetAccountType
     """Makes an account or changes what is set in the request. Idempotent."""
@@ -174,7 +174,7 @@ class OperationsServiceServicer(metaclass=abc.ABCMeta):
         request: etapa.queue.v1.operations_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> typing.Union[etapa.queue.v1.operations_pb2.ListAccountsResponse, collections.abc.Awaitable[etapa.queue.v1.operations_pb2.ListAccountsResponse]]:
-        """Lists accounts by name, with health and load. Keys are never shown."""
+        """Lists accounts by name, with health, load and callback loss. Keys are never shown."""
 
     @abc.abstractmethod
     def SetAccount(
