@@ -18,7 +18,7 @@ from services.tools.fetch import Fetcher
 from services.tools.gather import MediaGatherer
 from services.tools.intake import Intake
 from services.tools.media import MediaRoom
-from services.tools.registry import Registry, load_registry
+from services.tools.registry import Registry, find_catalog, load_registry
 from services.tools.seats import Seats
 from services.tools.settings import Settings
 from services.tools.spool import clear_folder
@@ -30,7 +30,7 @@ PACKAGE = "etapa.tools.v1"
 async def main(env: Mapping[str, str], stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain."""
     settings = Settings.from_env(env)
-    registry = load_registry()
+    registry = load_registry(find_catalog(settings.catalog))
     await asyncio.to_thread(clear_folder, settings.temp_folder)
     workers = WorkerPool(settings.workers, settings.worker_memory_bytes)
     client = EtapaClient(

@@ -16,7 +16,8 @@ _GIB = 1024**3
 class Settings:
     """What the service needs to start.
 
-    Peer addresses are whatever a gRPC channel dials, so that several replicas may be named.
+    `catalog` names the package that holds the tools. Peer addresses are whatever a gRPC channel
+    dials, so that several replicas may be named.
     `max_uploads` at a time, `max_waiting_uploads` more in line; one that stands still for
     `upload_idle_s` loses its seat.
     `cut_grace_s`: how long a caller who left may come back before the job fails at `upload`.
@@ -24,6 +25,7 @@ class Settings:
     """
 
     listen: str
+    catalog: str
     queue_address: str
     observability_address: str
     blobs: str
@@ -45,6 +47,7 @@ class Settings:
         read = Env(env)
         settings = cls(
             listen=read.address("ETAPA_TOOLS_LISTEN", "127.0.0.1:50052"),
+            catalog=read.text("ETAPA_TOOLS_CATALOG", "services.tools.catalog"),
             queue_address=read.text("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
             observability_address=read.text("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
             blobs=read.home("ETAPA_BLOBS", "blobs"),
