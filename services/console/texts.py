@@ -351,6 +351,11 @@ TEXTS: Mapping[str, Text] = {
     "offline": Text("sem atualização ao vivo; consultando", "no live updates; polling"),
     "error_title": Text("Algo não deu certo", "Something went wrong"),
     "not_found_title": Text("Não encontrado", "Not found"),
+    "callback_loss": Text("sem callback", "no callback"),
+    "callback_loss_is": Text(
+        "Tentativas das últimas 24 h cujo fim nenhum callback avisou, de todas que terminaram",
+        "Attempts of the last 24 h whose end no callback told, out of all that ended",
+    ),
     "away_title": Text("Sem resposta no momento", "No answer at the moment"),
     "try_again": Text("Tentar de novo", "Try again"),
     "go_home": Text("Ver ferramentas", "See the tools"),
