@@ -14,6 +14,7 @@ import pytest
 from services.cli.postgres import PostgresServer
 from tests.support.postgres import (
     MakeDatabase,
+    chosen_binaries,
     create_database,
     drop_database,
     start_server,
@@ -21,6 +22,15 @@ from tests.support.postgres import (
 )
 
 _SERVER = pytest.StashKey[PostgresServer]()
+
+
+def pytest_report_header() -> str:
+    """Say which PostgreSQL the tests run on: of the wheel, or of ETAPA_TEST_POSTGRES_BIN."""
+    try:
+        binaries = chosen_binaries()
+    except RuntimeError as error:
+        return f"postgres: {error}"
+    return f"postgres: {binaries.version} ({binaries.source})"
 
 
 @pytest.hookimpl(optionalhook=True)

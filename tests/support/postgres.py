@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
 import time
@@ -16,18 +17,37 @@ import asyncpg
 
 import services
 from services.cli.postgres import PostgresServer, PostgresSettings
+from services.cli.postgres_binaries import Binaries, list_binaries
 
 MakeDatabase = Callable[[Sequence[str]], Awaitable[str]]
 _PREFIX = "etapa-test-"
 _STALE_S = 3600
 _TEMPLATE_LOCK = 0x7E57
+# A folder with the programs of the PostgreSQL to test on; else the one that Etapa itself takes.
+_BIN_FOLDER = "ETAPA_TEST_POSTGRES_BIN"
+
+
+def chosen_binaries() -> Binaries:
+    """Return the PostgreSQL that tests run on. Raises RuntimeError where there is none."""
+    wanted = os.environ.get(_BIN_FOLDER)
+    found = list_binaries(Path(wanted).absolute() if wanted else None)
+    if not found:
+        raise RuntimeError(f"{_BIN_FOLDER}={wanted or ''!r}: no PostgreSQL 14 to 18 that runs")
+    return found[0]
+
+
+def settings_in(folder: Path) -> PostgresSettings:
+    """Return the settings of a server in `folder`, of the PostgreSQL that tests run on."""
+    if _BIN_FOLDER not in os.environ:
+        return PostgresSettings(folder)
+    return PostgresSettings(folder, bin_folder=chosen_binaries().folder)
 
 
 def start_server() -> PostgresServer:
     """Start a server in a new folder of the system's temporary folder."""
     remove_stale_folders()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX)) / "postgres"
-    server = PostgresServer(PostgresSettings(folder))
+    server = PostgresServer(settings_in(folder))
     server.start()
     return server
 

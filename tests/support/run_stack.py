@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from services.cli.addresses import Addresses, PortBlock
-from services.cli.postgres import PostgresSettings
 from services.cli.stack_settings import StackSettings
 from services.cli.up import run
+from tests.support.postgres import settings_in
 from tests.support.stacks import own_env, stand_in
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     addresses = Addresses.from_ports(ports)
     settings = StackSettings(
         home,
-        PostgresSettings(home / "postgres"),
+        settings_in(home / "postgres"),
         addresses,
         services=(stand_in("console"), stand_in("queue", 2)),
         env=own_env(),

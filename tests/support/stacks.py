@@ -10,11 +10,11 @@ from pathlib import Path
 
 from services.cli.addresses import Addresses, PortBlock
 from services.cli.health import http_is_healthy
-from services.cli.postgres import PostgresSettings
 from services.cli.service_table import Service
 from services.cli.stack import Stack
 from services.cli.stack_settings import StackSettings
 from services.cli.supervisor import Change
+from tests.support.postgres import settings_in
 
 STAND_IN = "tests.support.standin"
 
@@ -38,7 +38,7 @@ async def running_stack(
     ports = PortBlock()
     base = StackSettings(
         home=home,
-        postgres=PostgresSettings(home / "postgres"),
+        postgres=settings_in(home / "postgres"),
         addresses=Addresses.from_ports(ports),
         env=own_env(),
     )

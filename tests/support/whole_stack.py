@@ -15,13 +15,13 @@ import asyncpg
 
 from etapa_client import EtapaClient
 from services.cli.addresses import Addresses, PortBlock
-from services.cli.postgres import PostgresSettings
 from services.cli.service_table import SERVICES, Service
 from services.cli.stack import Stack
 from services.cli.stack_env import grpc_target
 from services.cli.stack_settings import StackSettings
 from services.cli.supervisor import Change
 from tests.support.emulator import AdminClient
+from tests.support.postgres import settings_in
 from tests.support.stacks import own_env
 
 # The provider takes ten times as many at once, so that an excess of ours would show.
@@ -77,7 +77,7 @@ async def running_rig(
     addresses = Addresses.from_ports(ports)
     settings = StackSettings(
         home=home,
-        postgres=PostgresSettings(home / "postgres"),
+        postgres=settings_in(home / "postgres"),
         addresses=addresses,
         services=runnable(),
         replicas=dict(replicas or {}),
