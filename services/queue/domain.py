@@ -207,6 +207,8 @@ class JobState:
     submission_sha256: bytes | None = None
     # Machine for the next attempt; "" as submitted.
     instance_type: str = ""
+    # How long the tool usually runs at the provider; None before its first run.
+    typical_run_s: float | None = None
     # True when the database holds outputs already; the outputs themselves are not loaded.
     has_outputs: bool = False
     current: Attempt | None = None

@@ -26,6 +26,7 @@ from services.queue.domain import (
 )
 from services.queue.draft import Draft
 from services.queue.policy import Policy
+from services.queue.poll_schedule import next_ask
 from services.queue.result import results_to_json
 from services.queue.start import adopt_task, retry
 from services.runninghub.report import TaskReport, TaskState
@@ -107,7 +108,7 @@ def answer(job: JobState, command: Answer, now: datetime, policy: Policy) -> Cha
         draft.fail(Step.RUNNING, "task_lost", command.verdict.words, evidence, "$.errorCode")
     else:
         _keep(draft, command)
-        _ask_again(draft, is_odd=state not in _GOING_ON)
+        attempt.next_poll_at = next_ask(draft, is_odd=state not in _GOING_ON)
     return draft.change
 
 
@@ -237,13 +238,6 @@ def _keep(draft: Draft, command: Answer) -> None:
     draft.payloads(command.payloads)
     attempt.poll_sha256 = command.answer_sha256
     attempt.poll_payload_id = command.payloads[-1].payload_id if command.payloads else None
-
-
-def _ask_again(draft: Draft, *, is_odd: bool) -> None:
-    policy, attempt = draft.policy, draft.attempt
-    is_late = draft.job.deadline_at is None or attempt.stop_for != ""
-    slow = policy.callbacks_expected and not is_odd and not is_late
-    attempt.next_poll_at = draft.after(policy.poll_slow_s if slow else policy.poll_fast_s)
 
 
 def _is_lost(draft: Draft) -> bool:

@@ -20,7 +20,7 @@ class Policy:
     start_call_s: float = 30.0
     # How long a query may take; also how long no second query is made for its attempt.
     query_call_s: float = 15.0
-    # Between polls while callbacks are healthy, and once a result is late.
+    # Between polls while a callback is expected, and once a result is late (`poll_schedule.py`).
     poll_slow_s: float = 20.0
     poll_fast_s: float = 5.0
     # A task the provider does not know yet is no lost task (1004 right after the start).

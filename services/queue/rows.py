@@ -42,6 +42,7 @@ _PLAIN = (
     "completed_at",
     "submission_sha256",
     "instance_type",
+    "typical_run_s",
     "has_outputs",
 )
 _ATTEMPT_PLAIN = (

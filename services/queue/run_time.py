@@ -1,4 +1,4 @@
-"""Learns how long each tool usually runs at the provider, for estimates of progress."""
+"""Learns how long each tool usually runs at the provider, for estimates and for what is late."""
 
 from __future__ import annotations
 

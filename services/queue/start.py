@@ -18,6 +18,7 @@ from services.queue.domain import (
 )
 from services.queue.draft import Draft
 from services.queue.policy import Policy
+from services.queue.poll_schedule import next_ask
 from services.runninghub.verdicts import (
     AccountEffect,
     FailureClass,
@@ -100,14 +101,13 @@ def accept(job: JobState, command: Accept, now: datetime, policy: Policy) -> Cha
 
 def take_task_id(draft: Draft, task_id: str) -> None:
     """Move a submitting attempt to accepted and its job to running."""
-    attempt, policy = draft.attempt, draft.policy
+    attempt = draft.attempt
     attempt.task_id = task_id
     attempt.phase = Phase.ACCEPTED
     attempt.is_unknown = False
     attempt.accepted_at = draft.now
     attempt.lease_until = None
-    wait_s = policy.poll_slow_s if policy.callbacks_expected else policy.poll_fast_s
-    attempt.next_poll_at = draft.after(wait_s)
+    attempt.next_poll_at = next_ask(draft)
     if draft.job.cancel_requested_at:
         attempt.stop_for = "cancel"
     draft.job.deadline_at = draft.after(draft.job.limits.run_s)

@@ -19,7 +19,8 @@ CREATE TABLE queue.tools (
   start_s double precision NOT NULL CHECK (start_s > 0),
   run_s double precision NOT NULL CHECK (run_s > 0),
   finalise_s double precision NOT NULL CHECK (finalise_s > 0),
-  -- Moving average of how long the provider takes, for progress estimates; NULL before the first.
+  -- Moving average of how long the provider takes, for progress estimates and
+  -- for knowing when a run is late; NULL before the first.
   typical_run_s double precision CHECK (typical_run_s >= 0),
   paused boolean NOT NULL DEFAULT false
 );

@@ -251,6 +251,20 @@ async def test_a_result_at_the_deadline_still_completes_the_job(world: QueueWorl
     assert (await world.job(job_id)).status is JobStatus.COMPLETED
 
 
+async def test_a_run_that_outlasts_its_usual_time_is_asked_about_faster(world: QueueWorld) -> None:
+    await world.fetch("UPDATE queue.tools SET typical_run_s = 80")
+    job_id = await run_one(world)
+    waits = []
+    for later_s in (10, 100):
+        world.later(later_s)
+        await world.transitions.run(play.answer(job_id, 1, "running"))
+        attempt = (await world.job(job_id)).current
+        assert attempt is not None
+        assert attempt.next_poll_at is not None
+        waits.append((attempt.next_poll_at - world.now).total_seconds())
+    assert waits == [20, 5]
+
+
 async def test_an_empty_success_is_asked_about_once_more(world: QueueWorld) -> None:
     job_id = await run_one(world)
     await world.transitions.run(play.answer(job_id, 1, "empty"))
