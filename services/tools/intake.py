@@ -30,6 +30,7 @@ from services.tools.domain import (
 from services.tools.gather import MediaGatherer, upload_cut
 from services.tools.media import PreparedMedia
 from services.tools.registry import Registry
+from services.tools.repeat import is_comparable, is_other
 from services.tools.request import Chunk, RunRequest, check_request, display_name
 from services.tools.schema import inputs_as_json, parse_inputs
 from services.tools.seats import Seat, Seats, key_of
@@ -39,6 +40,8 @@ from services.tools.wire import submission_to_proto
 
 log = get_log(__name__)
 _SETTLE_S = 0.25
+# The SDK holds media back for twice as long when it repeats a call whose answer it lost.
+_HELD_S = 1.0
 # What the queue takes as a rejection's message, and as each of its facts.
 _MESSAGE_CHARS = 4000
 _FACT_CHARS = 1000
@@ -116,7 +119,9 @@ class Intake:
             raise upload_cut()
         job = await self._create(request, checked)
         if job.failed_at_step == job_pb2.STEP_UPLOAD:
-            return job  # a repeat of what failed by its media; sending that again changes nothing
+            # A repeat of what failed by its media; sending that again changes nothing.
+            await self._refuse_other_media(job, checked.tool, request, chunks)
+            return job
         job_id = job.job_id
         try:
             media = await self._gather(checked.tool, request, chunks)
@@ -137,6 +142,25 @@ class Intake:
             raise
         seat.give_back()
         return await self._submit(job_id, request, submission_to_proto(checked.plan, media))
+
+    async def _refuse_other_media(
+        self, job: job_pb2.Job, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]
+    ) -> None:
+        """Raise `RequestIdReusedError` if the media is surely not what the job failed by.
+
+        A caller who had its first answer cut off by its own upload holds the media back now.
+        """
+        if not is_comparable(job, request):
+            return
+        first = await _first_within(chunks, _HELD_S)
+        if first is None:
+            return
+        try:
+            await self._gather(tool, request, _chain(first, chunks))
+        except BadMediaError as err:
+            if not is_other(job, request, err, _fit(err.message, _MESSAGE_CHARS)):
+                return
+        raise RequestIdReusedError(request.request_id)
 
     def _check(self, request: RunRequest) -> _Checked:
         tool = self._registry.get(request.tool)
@@ -190,9 +214,12 @@ class Intake:
         )
         try:
             return await self._queue.submit_job(job_id=job_id, rejected=rejected)
-        except (JobAlreadyFinalError, JobNotPendingError):
+        except (JobAlreadyFinalError, JobNotPendingError) as settled:
             # A repeated request, whose first call had settled the job already.
-            return await self._queue.get_job(job_id)
+            job = await self._queue.get_job(job_id)
+            if isinstance(err, BadMediaError) and is_other(job, request, err, rejected.message):
+                raise RequestIdReusedError(request.request_id) from settled
+            return job
 
     async def _may_come_back(self, seat: Seat, left: asyncio.Event) -> bool:
         """Say whether the caller of a cut upload is about to repeat it, or has done so.
@@ -212,6 +239,19 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
     return event.is_set()
+
+
+async def _first_within(chunks: AsyncIterator[Chunk], seconds: float) -> Chunk | None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await anext(chunks, None)
+    return None
+
+
+async def _chain(first: Chunk, rest: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 def _fit(text: str, most: int) -> str:

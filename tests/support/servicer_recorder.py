@@ -22,6 +22,10 @@ class JobAlreadyFinal(ForbiddenTransitionError):  # noqa: N818
     reason = "JOB_ALREADY_FINAL"
 
 
+class JobNotPending(ForbiddenTransitionError):  # noqa: N818
+    reason = "JOB_NOT_PENDING"
+
+
 class _Unimplemented:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -68,8 +72,13 @@ class QueueRecorder(_Unimplemented):
     async def SubmitJob(self, request: queue_pb2.SubmitJobRequest, context: Any) -> Any:
         job = self._jobs[request.job_id]
         if request.HasField("rejected"):
+            told = (request.rejected.error_class, request.rejected.message)
             if job.status == job_pb2.JOB_STATUS_FAILED:
+                if told == (job.error_class, job.error_message):
+                    return queue_pb2.SubmitJobResponse(job=job)
                 raise JobAlreadyFinal(f"job {job.job_id} has failed", {"job_id": job.job_id})
+            if job.status != job_pb2.JOB_STATUS_PENDING:
+                raise JobNotPending(f"job {job.job_id} is queued", {"job_id": job.job_id})
             job.status = job_pb2.JOB_STATUS_FAILED
             job.failed_at_step = job_pb2.STEP_UPLOAD
             job.error_message = request.rejected.message

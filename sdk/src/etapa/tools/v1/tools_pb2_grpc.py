@@ -76,7 +76,11 @@ class ToolsServiceServicer(object):
         `credits`. Bad parameters, an unknown tool, or one active job too many leave no job.
         Where many upload at once a call first waits for its turn, before there is a job and before
         any time limit of the tool runs; UPLOADS_FULL (RESOURCE_EXHAUSTED) if the line is full. An
-        upload that stands still fails the job. Safe to repeat with the same request_id.
+        upload that stands still fails the job. Safe to repeat with the same request_id: the answer
+        is the same job. REQUEST_ID_REUSED for other inputs, and for other media as far as that can
+        be known: an upload that was cut off, and what lies behind a URL that cannot be fetched,
+        may be anything. A caller who lost the answer to an upload that ended early can send the
+        header again and hold the media back; the job comes after a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

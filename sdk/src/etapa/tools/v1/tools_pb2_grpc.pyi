@@ -122,7 +122,11 @@ class ToolsServiceStub(typing.Generic[_ToolsServiceListToolsType, _ToolsServiceD
     `credits`. Bad parameters, an unknown tool, or one active job too many leave no job.
     Where many upload at once a call first waits for its turn, before there is a job and before
     any time limit of the tool runs; UPLOADS_FULL (RESOURCE_EXHAUSTED) if the line is full. An
-    upload that stands still fails the job. Safe to repeat with the same request_id.
+    upload that stands still fails the job. Safe to repeat with the same request_id: the answer
+    is the same job. REQUEST_ID_REUSED for other inputs, and for other media as far as that can
+    be known: an upload that was cut off, and what lies behind a URL that cannot be fetched,
+    may be anything. A caller who lost the answer to an upload that ended early can send the
+    header again and hold the media back; the job comes after a second.
     """
 
 ToolsServiceAsyncStub: typing_extensions.TypeAlias = ToolsServiceStub[
@@ -170,7 +174,11 @@ class ToolsServiceServicer(metaclass=abc.ABCMeta):
         `credits`. Bad parameters, an unknown tool, or one active job too many leave no job.
         Where many upload at once a call first waits for its turn, before there is a job and before
         any time limit of the tool runs; UPLOADS_FULL (RESOURCE_EXHAUSTED) if the line is full. An
-        upload that stands still fails the job. Safe to repeat with the same request_id.
+        upload that stands still fails the job. Safe to repeat with the same request_id: the answer
+        is the same job. REQUEST_ID_REUSED for other inputs, and for other media as far as that can
+        be known: an upload that was cut off, and what lies behind a URL that cannot be fetched,
+        may be anything. A caller who lost the answer to an upload that ended early can send the
+        header again and hold the media back; the job comes after a second.
         """
 
 def add_ToolsServiceServicer_to_server(servicer: ToolsServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
