@@ -7,7 +7,7 @@ from aiohttp import web
 from etapa.tools.v1 import tools_pb2
 from etapa_client.upload import MediaSource, Url
 from services.console.card import card_of
-from services.console.desk import desk_of
+from services.console.desk import desk_of, job_id_of
 from services.console.errors import BadFormError, MediaMissingError
 from services.console.form import MEDIA, MEDIA_URL, inputs_of
 from services.console.render import is_fragment, render
@@ -40,7 +40,7 @@ async def retry(request: web.Request) -> web.Response:
     request_id = str(form.get("request_id", ""))
     if not request_id:
         raise BadFormError("request_id is missing")
-    answer = await desk.client.queue.retry_job(request.match_info["job_id"], request_id=request_id)
+    answer = await desk.client.queue.retry_job(job_id_of(request), request_id=request_id)
     job = answer.job
     if is_fragment(request) and form.get("view") == "page":
         return web.Response(headers={"HX-Redirect": f"/jobs/{job.job_id}"})
@@ -49,7 +49,7 @@ async def retry(request: web.Request) -> web.Response:
 
 async def cancel(request: web.Request) -> web.Response:
     """Ask for the end of a job; the answer is its card."""
-    desk, job_id = desk_of(request), request.match_info["job_id"]
+    desk, job_id = desk_of(request), job_id_of(request)
     await desk.client.queue.cancel_job(job_id, reason="console")
     if not is_fragment(request):
         raise web.HTTPSeeOther(f"/jobs/{job_id}")

@@ -13,7 +13,7 @@ from services.console.live import Live
 from services.console.render import set_up_templates
 from services.console.security import add_headers, refuse_strangers
 
-_JOB = "/jobs/{job_id:[0-9a-fA-F-]{36}}"
+_JOB = "/jobs/{job_id}"
 _TOOL = "/tools/{tool:[a-z][a-z0-9_]{0,39}}"
 _STATIC = Path(__file__).parent / "static"
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from etapa_client import EtapaClient
 from services.console.settings import Settings
 from services.console.story import Story, read_story
+from services.runtime.ids import read_id
 
 
 def utc_now() -> datetime:
@@ -28,7 +29,7 @@ class Desk:
 
     async def story(self, request: web.Request) -> Story:
         """Return the story of the job that the path names."""
-        return await read_story(self.client, request.match_info["job_id"])
+        return await read_story(self.client, job_id_of(request))
 
 
 DESK = web.AppKey("desk", Desk)
@@ -37,3 +38,8 @@ DESK = web.AppKey("desk", Desk)
 def desk_of(request: web.Request) -> Desk:
     """Return the application's desk."""
     return request.app[DESK]
+
+
+def job_id_of(request: web.Request) -> str:
+    """Return the id of the job that the path names. Raises `InvalidIdError`."""
+    return str(read_id("job_id", request.match_info["job_id"]))

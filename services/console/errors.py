@@ -11,6 +11,7 @@ from etapa_client.errors import TooManyActiveJobsError
 from services.console.language import Language
 from services.console.texts import REASONS
 from services.runtime.error_table import answer_to
+from services.runtime.ids import InvalidIdError
 
 
 class ConsoleError(Exception):
@@ -100,7 +101,9 @@ def told_of(error: Exception, language: Language) -> Told:
         reason = error.reason.upper().replace(" ", "_").replace("-", "_")
         return _worded(error.status, reason, error.reason, {}, language)
     answer = answer_to(error)
-    told = _worded(answer.http_status, answer.reason, answer.message, answer.facts, language)
+    # An id comes to the console in an address only, and that address leads nowhere.
+    status = 404 if answer.reason == InvalidIdError.reason else answer.http_status
+    told = _worded(status, answer.reason, answer.message, answer.facts, language)
     active = error.active_job_ids if isinstance(error, TooManyActiveJobsError) else ()
     return Told(
         told.status,

@@ -11,7 +11,7 @@ from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client.names import PAYLOAD_NAMES
 from services.console.card import card_of
-from services.console.desk import desk_of
+from services.console.desk import desk_of, job_id_of
 from services.console.details import details_of
 from services.console.pages import optional
 from services.console.payload import payload_view
@@ -48,7 +48,7 @@ async def payload(request: web.Request) -> web.Response:
         request,
         "parts/payload.html",
         view=payload_view(answer, path),
-        job_id=request.match_info["job_id"],
+        job_id=job_id_of(request),
     )
 
 
@@ -57,7 +57,7 @@ async def payload_bytes(request: web.Request) -> web.Response:
     answer = await _payload(request)
     kind = PAYLOAD_NAMES.get(answer.info.kind, "payload")
     suffix = _SUFFIXES.get(answer.info.content_type.partition(";")[0].strip().lower(), ".bin")
-    name = f"{request.match_info['job_id'][:36]}-{kind}{suffix}"
+    name = f"{job_id_of(request)}-{kind}{suffix}"
     return web.Response(
         body=answer.body,
         content_type="application/octet-stream",
@@ -71,7 +71,7 @@ async def payload_bytes(request: web.Request) -> web.Response:
 async def context(request: web.Request) -> web.Response:
     """Show whether it is only this job: same failure elsewhere, last success, the account."""
     desk = desk_of(request)
-    trail = await desk.client.trail.get_trail(request.match_info["job_id"], timeout_s=READ_S)
+    trail = await desk.client.trail.get_trail(job_id_of(request), timeout_s=READ_S)
     now = desk.now()
     same, success, accounts = await asyncio.gather(
         optional(_same_failures(request, trail)),
@@ -107,7 +107,7 @@ async def balance(request: web.Request) -> web.Response:
 
 async def _payload(request: web.Request) -> trail_pb2.GetPayloadResponse:
     return await desk_of(request).client.trail.get_payload(
-        request.match_info["payload_id"], job_id=request.match_info["job_id"], timeout_s=READ_S
+        request.match_info["payload_id"], job_id=job_id_of(request), timeout_s=READ_S
     )
 
 

@@ -18,7 +18,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from etapa_client import EtapaClient, EtapaError
 from etapa_client.errors import CursorExpiredError, JobNotFoundError, SeqExpiredError
 from services.console.changes import Changes
-from services.console.desk import desk_of
+from services.console.desk import desk_of, job_id_of
 from services.console.errors import TooManyStreamsError
 from services.console.story import READ_S
 
@@ -44,7 +44,7 @@ class Live:
 
     async def job(self, request: web.Request) -> web.StreamResponse:
         """Stream the changes of one job."""
-        job_id = request.match_info["job_id"]
+        job_id = job_id_of(request)
         place = _place(request)
         after = int(place) if place.isascii() and place.isdigit() and len(place) < 19 else 0
         changes = Changes()

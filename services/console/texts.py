@@ -139,6 +139,10 @@ NOTES: Mapping[str, Text] = {
 # What a person can do about an error, by its ErrorInfo reason.
 REASONS: Mapping[str, Text] = {
     "JOB_NOT_FOUND": Text("Não há job com este id.", "No job has this id."),
+    "INVALID_ID": Text(
+        "Isto não é o id de um job. Procure por qualquer outro id no campo de busca.",
+        "This is not the id of a job. The search field takes any other id.",
+    ),
     "JOB_ALREADY_FINAL": Text("Este job já terminou.", "This job has ended already."),
     "JOB_NOT_FINAL": Text(
         "Este job ainda não terminou; espere ou cancele.", "This job is still open."

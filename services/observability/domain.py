@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from services.runtime.errors import DuplicateError, ExpiredError, InvalidInputError, NotFoundError
+from services.runtime.errors import DuplicateError, ExpiredError, NotFoundError
 
 
 class Status(StrEnum):
@@ -275,15 +275,4 @@ class ViewTakenError(DuplicateError):
         super().__init__(
             f"a relation public.{view} exists that is no view of this tool: rename either",
             {"view": view},
-        )
-
-
-class BadIdError(InvalidInputError):
-    """An id in the request is malformed."""
-
-    reason = "INVALID_ID"
-
-    def __init__(self, field_name: str, value: str) -> None:
-        super().__init__(
-            f"{field_name}={value[:80]!r} is not an id of Etapa (a UUID)", field=field_name
         )

@@ -16,7 +16,6 @@ from services.observability.store.row import JobFilter, StoredEvent
 from services.observability.trail import get_payload, get_trail
 from services.observability.watch import Watch
 from services.observability.watch_jobs import JobsWatch
-from services.observability.wire import uuid_from
 from services.observability.wire_trail import (
     event_to_proto,
     filter_from,
@@ -27,6 +26,7 @@ from services.observability.wire_trail import (
 from services.runtime.blobs import BlobStore
 from services.runtime.db import Pool
 from services.runtime.errors import InvalidInputError
+from services.runtime.ids import read_id
 
 
 class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
@@ -51,7 +51,7 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
     ) -> trail_pb2.GetTrailResponse:
         """Return the whole story of one job."""
         self._keeper.check_ready()
-        return trail_to_proto(await get_trail(self._pool, uuid_from("job_id", request.job_id)))
+        return trail_to_proto(await get_trail(self._pool, read_id("job_id", request.job_id)))
 
     async def Watch(
         self, request: trail_pb2.WatchRequest, context: Any
@@ -63,7 +63,7 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
         watch = Watch(
             self._pool,
             self._feeds.events,
-            uuid_from("job_id", request.job_id),
+            read_id("job_id", request.job_id),
             after_seq=request.after_seq,
             follow=request.follow,
             heartbeat_s=self._heartbeat_s,
@@ -118,8 +118,8 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
     ) -> trail_pb2.GetPayloadResponse:
         """Return one payload with its bytes."""
         self._keeper.check_ready()
-        job_id = uuid_from("job_id", request.job_id) if request.job_id else None
-        payload_id = uuid_from("payload_id", request.payload_id)
+        job_id = read_id("job_id", request.job_id) if request.job_id else None
+        payload_id = read_id("payload_id", request.payload_id)
         return payload_to_proto(*await get_payload(self._pool, self._blobs, job_id, payload_id))
 
 

@@ -13,7 +13,6 @@ from etapa.queue.v1 import credits_pb2, job_pb2
 from services.observability.domain import (
     FINAL_STEPS,
     AttemptChange,
-    BadIdError,
     Body,
     Change,
     Failure,
@@ -59,14 +58,6 @@ def stamp_of(at: datetime) -> Timestamp:
     """Return a time as a timestamp."""
     since = at - EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
-
-
-def uuid_from(field_name: str, text: str) -> UUID:
-    """Return an id given by a caller. Raises `BadIdError`."""
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise BadIdError(field_name, text) from error
 
 
 def status_from(number: int) -> Status:

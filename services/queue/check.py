@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from services.queue.domain import BadRequestError, JobNotFoundError
+from services.queue.domain import BadRequestError
+from services.runtime.ids import read_id
 
 MAX_NAME = 128
 
@@ -27,11 +28,8 @@ def whole(field: str, value: int, low: int, high: int) -> int:
 
 
 def job_id(value: str) -> UUID:
-    """Return a job id. What can't be one names no job: raises `JobNotFoundError`."""
-    try:
-        return UUID(value)
-    except ValueError as error:
-        raise JobNotFoundError(value[:MAX_NAME]) from error
+    """Return a job id. Raises `InvalidIdError`."""
+    return read_id("job_id", value)
 
 
 def digest(field: str, value: str) -> str:

@@ -20,6 +20,7 @@ from services.queue.intake import CreateRequest
 from services.queue.overview import QueueLoad, WaitAnswer
 from services.queue.reader import estimate_percent
 from services.queue.store_reads import JobFilter, JobView
+from services.runtime.ids import read_id
 
 MAX_INPUT_CHARS = 256 * 1024
 MAX_NODES = 200
@@ -246,12 +247,12 @@ def _texts(field: str, values: Mapping[str, str], most: int, longest: int) -> di
 
 def _callback_from(message: queue_pb2.Callback) -> ReportedCallback:
     need(message, "received_at")
+    delivery_id = read_id("callbacks.delivery_id", message.delivery_id)
     try:
-        delivery_id = UUID(message.delivery_id)
         received_at = message.received_at.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise BadRequestError(
-            f"delivery {message.delivery_id[:80]!r} has no UUID or no valid time", "callbacks"
+            f"delivery {delivery_id} has no valid time", "callbacks.received_at"
         ) from error
     return ReportedCallback(
         delivery_id=delivery_id,

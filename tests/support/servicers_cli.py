@@ -17,6 +17,7 @@ from etapa.queue.v1 import (
 from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
 from etapa_client.names import FINAL_STATUSES
 from services.runtime.errors import ForbiddenTransitionError, NotFoundError, QuotaError
+from services.runtime.ids import read_id
 from tests.support.servicers import SmallQueue
 
 
@@ -69,6 +70,7 @@ class WorldQueue(SmallQueue):
         self.changed.set()
 
     def _find(self, job_id: str) -> job_pb2.Job:
+        read_id("job_id", job_id)
         if job_id not in self.jobs:
             raise NoJobError(f"there is no job {job_id}", {"job_id": job_id})
         return self.jobs[job_id]

@@ -134,6 +134,15 @@ class InvalidInputError(EtapaError):
         return self.facts.get("field", "")
 
 
+class InvalidIdError(InvalidInputError):
+    """The text can't be an id; a well-formed id of no job is `JobNotFoundError`."""
+
+    @property
+    def value(self) -> str:
+        """The text in question, its first 80 characters."""
+        return self.facts.get("value", "")
+
+
 class DeadlineRequiredError(InvalidInputError):
     """The call had no deadline."""
 
@@ -168,6 +177,7 @@ _REASONS: Mapping[str, type[EtapaError]] = {
     "ACCOUNT_NOT_FOUND": AccountNotFoundError,
     "PAYLOAD_NOT_FOUND": PayloadNotFoundError,
     "DEADLINE_REQUIRED": DeadlineRequiredError,
+    "INVALID_ID": InvalidIdError,
     "SEQ_EXPIRED": SeqExpiredError,
     "CURSOR_EXPIRED": CursorExpiredError,
 }

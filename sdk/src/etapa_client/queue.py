@@ -72,7 +72,7 @@ class QueueClient(Group):
         return response.job
 
     async def get_job(self, job_id: str, *, timeout_s: float = READ_S) -> job_pb2.Job:
-        """Read one job with its position. Raises JobNotFoundError."""
+        """Read one job with its position. Raises JobNotFoundError, InvalidIdError."""
         request = queue_pb2.GetJobRequest(job_id=job_id)
         response = await self._unary(
             "GetJob", self._stub.GetJob, request, timeout_s, repeatable=True

@@ -6,6 +6,8 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from etapa.observability.v1 import intake_pb2
 from etapa.queue.v1 import job_pb2
 from tests.support.cli_world import World, start_etapa, until_ended
@@ -223,6 +225,19 @@ async def test_watch_of_an_unknown_job_is_1(world: World) -> None:
     done = await world.etapa("watch", "019ab0c0-0000-7000-8000-000000000009")
     assert done.code == 1
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "is no id of Etapa"), ("pt", "não é um id do Etapa")]
+)
+async def test_what_is_no_id_is_answered_with_what_one_looks_like(
+    world: World, lang: str, said: str
+) -> None:
+    for command in ("cancel", "watch"):
+        done = await world.etapa(command, "banana", "--lang", lang)
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert f"job_id='banana' {said}" in done.err
+        assert "01a20d13-" in done.err
 
 
 async def test_cancel_asks_once_and_says_what_follows(world: World) -> None:

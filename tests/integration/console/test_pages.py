@@ -261,7 +261,17 @@ async def test_what_does_not_exist_is_a_page_and_for_programs_json(console: Brow
     told = await console.get(unknown, Accept="application/json")
     assert told.json()["error"]["reason"] == "JOB_NOT_FOUND"
     assert (await console.get("/tools/unknown_tool")).status == 404
-    assert (await console.get("/jobs/not-an-id")).status == 404
+
+
+@pytest.mark.parametrize("end", ["", "/card", "/details", "/context", "/events", "/payloads/x"])
+@pytest.mark.parametrize("no_id", ["not-an-id", "-" * 36])
+async def test_an_address_without_a_possible_job_id_says_so(
+    console: Browser, no_id: str, end: str
+) -> None:
+    page = await console.get(f"/jobs/{no_id}{end}")
+    assert (page.status, "Isto não é o id de um job." in page.text) == (404, True)
+    told = await console.get(f"/jobs/{no_id}{end}", Accept="application/json")
+    assert (told.status, told.json()["error"]["reason"]) == (404, "INVALID_ID")
 
 
 async def test_the_chosen_language_is_kept(console: Browser) -> None:

@@ -58,6 +58,7 @@ REASONS = [
     (kinds.ExpiredError, "SEQ_EXPIRED", errors.SeqExpiredError),
     (kinds.ExpiredError, "CURSOR_EXPIRED", errors.CursorExpiredError),
     (kinds.InvalidInputError, "BAD_AMOUNT", errors.InvalidInputError),
+    (kinds.InvalidInputError, "INVALID_ID", errors.InvalidIdError),
     (kinds.LostRaceError, "A_NEW_WORD", errors.EtapaError),
 ]
 

@@ -313,6 +313,12 @@ async def test_a_callback_whose_bytes_are_still_to_come_says_so(service: Observa
         ("GetTrail", trail_pb2.GetTrailRequest(job_id=str(new_id())), "JOB_NOT_FOUND"),
         ("GetTrail", trail_pb2.GetTrailRequest(job_id="x"), "INVALID_ID"),
         ("GetPayload", trail_pb2.GetPayloadRequest(payload_id=str(new_id())), "PAYLOAD_NOT_FOUND"),
+        ("GetPayload", trail_pb2.GetPayloadRequest(payload_id="x"), "INVALID_ID"),
+        (
+            "GetPayload",
+            trail_pb2.GetPayloadRequest(job_id="x", payload_id=str(new_id())),
+            "INVALID_ID",
+        ),
         ("Find", trail_pb2.FindRequest(query=" "), "INVALID_INPUT"),
         ("Find", trail_pb2.FindRequest(query="a\x00b"), "TEXT_NOT_STORABLE"),
         ("ListJobs", trail_pb2.ListJobsRequest(page_size=201), "INVALID_INPUT"),

@@ -166,8 +166,14 @@ async def test_another_rejection_of_a_failed_job_is_refused(queue: QueueServer) 
         await queue.client.queue.submit_job(job_id=job_id, rejected=rejected)
 
 
-@pytest.mark.parametrize("job_id", [UNKNOWN, "", "x", "' OR 1=1", "7" * 5000])
-async def test_an_id_of_no_job_is_not_found(queue: QueueServer, job_id: str) -> None:
+@pytest.mark.parametrize(
+    ("job_id", "error"),
+    [(UNKNOWN, errors.JobNotFoundError)]
+    + [(text, errors.InvalidIdError) for text in ("", "x", "' OR 1=1", "7" * 5000)],
+)
+async def test_an_id_of_no_job_is_not_found_and_what_is_no_id_is_refused(
+    queue: QueueServer, job_id: str, error: type[errors.EtapaError]
+) -> None:
     jobs = queue.client.queue
     calls = [
         jobs.get_job(job_id),
@@ -178,7 +184,7 @@ async def test_an_id_of_no_job_is_not_found(queue: QueueServer, job_id: str) -> 
         jobs.why_waiting(job_id),
     ]
     found = await asyncio.gather(*calls, return_exceptions=True)
-    assert {type(error) for error in found} == {errors.JobNotFoundError}
+    assert {type(each) for each in found} == {error}
 
 
 async def test_many_reads_at_once_each_get_their_own_job(queue: QueueServer) -> None:
@@ -412,6 +418,14 @@ async def test_a_callback_is_booked_once_and_its_job_named(
     receipts = await queue.client.queue.report_callbacks([told, unknown, told])
     assert [receipt.job_id for receipt in receipts] == [job.job_id, "", job.job_id]
     assert [receipt.delivery_id for receipt in receipts][1] == unknown.delivery_id
+
+
+async def test_a_callback_whose_id_is_none_is_refused(queue: QueueServer) -> None:
+    told = callback(bytes(32))
+    told.delivery_id = "x"
+    with pytest.raises(errors.InvalidIdError) as refused:
+        await queue.client.queue.report_callbacks([told])
+    assert (refused.value.field, refused.value.value) == ("callbacks.delivery_id", "x")
 
 
 async def test_hostile_words_in_a_callback_are_bounded_not_refused(queue: QueueServer) -> None:
