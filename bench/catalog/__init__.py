@@ -1,0 +1,1 @@
+"""The benchmark's own catalogue, given to a deployment by ETAPA_TOOLS_CATALOG."""

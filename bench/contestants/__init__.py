@@ -1,0 +1,1 @@
+"""Contestants that need nothing but Etapa's own environment."""
