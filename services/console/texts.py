@@ -131,6 +131,7 @@ NOTES: Mapping[str, Text] = {
     "PARAMETER_ADJUSTED": Text("parâmetro ajustado", "parameter adjusted"),
     "PROVIDER_UNREACHABLE": Text("provedor fora de alcance", "provider unreachable"),
     "QUERY_FAILED": Text("a consulta ao provedor falhou", "asking the provider failed"),
+    "REPLY_NOT_KEPT": Text("a resposta não pôde ser guardada", "the reply could not be kept"),
     "RETRY_SCHEDULED": Text("nova tentativa marcada", "retry scheduled"),
     "STOP_ASKED": Text("parada pedida ao provedor", "provider asked to stop"),
     "SUBMIT_UNKNOWN": Text("envio sem resposta: não se repete", "no reply: never sent twice"),

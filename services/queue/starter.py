@@ -15,13 +15,13 @@ from opentelemetry.trace import SpanKind
 from services.queue import command as c
 from services.queue.claim import Claimed
 from services.queue.command import Command, Payload
-from services.queue.domain import StaleAttemptError
+from services.queue.domain import Details, StaleAttemptError
 from services.queue.lease import LeaseKeeper
 from services.queue.placement import Placed, Placement, UploadRefusedError
 from services.queue.recorder import Recorder
 from services.queue.store import Work
 from services.queue.transitions import Transitions, persist
-from services.runninghub.exchange import Call, Transport
+from services.runninghub.exchange import Call, Exchange, Transport
 from services.runninghub.provider import Provider
 from services.runninghub.report import StartOutcome, StartReply, TaskState
 from services.runninghub.request import Account, StartRequest
@@ -43,6 +43,11 @@ _EXISTS = (
     TaskState.CANCELLED,
 )
 _DOUBT_QUERIES = 3
+_NOT_KEPT: tuple[str, str, Details] = (
+    "REPLY_NOT_KEPT",
+    "the provider's reply to the start call was booked, but its bytes could not be kept",
+    {},
+)
 _AWAY_PAUSE_S = 0.5
 
 
@@ -50,7 +55,8 @@ _AWAY_PAUSE_S = 0.5
 class _Start:
     """One start under way. `began` once "submitting" may have been committed.
 
-    `hindrance`: what of ours was away when the media was last tried to be placed.
+    `hindrance`: what of ours was away when the media was last tried to be placed. `task_id`: what
+    the reply named; once known it must not be lost. `unkept`: replies that could not be recorded.
     """
 
     work: Work
@@ -62,6 +68,8 @@ class _Start:
     exchange_id: UUID = field(default_factory=new_id)
     began: bool = False
     hindrance: Exception | None = None
+    task_id: str = ""
+    unkept: list[tuple[Exchange, UUID | None]] = field(default_factory=list)
 
 
 class Starter:
@@ -98,6 +106,7 @@ class Starter:
             with self._leases.hold(work.job_id, work.attempt):
                 command = await self._run(start)
             await persist(self._transitions, command)
+            await self._keep_late(start)
         except StaleAttemptError as error:
             _log.info("start_let_go", job_id=str(work.job_id), attempt=work.attempt, why=str(error))
         except Exception:
@@ -194,15 +203,11 @@ class Starter:
         )
 
     async def _book(self, start: _Start, call: Call[StartReply]) -> Command:
-        work = start.work
-        payloads = await self._recorder.exchange(
-            call.exchange,
-            work.attempt,
-            start.secrets,
-            start.trace_id,
-            exchange_id=start.exchange_id if start.began else None,
+        work, reply = start.work, call.reply
+        start.task_id = reply.task_id if reply is not None else ""
+        payloads = await self._record(
+            start, call.exchange, start.exchange_id if start.began else None
         )
-        reply = call.reply
         if call.transport is Transport.NEVER_SENT:
             verdict = classify(evidence_of(Stage.START, None, call.transport))
             words = call.exchange.error or verdict.words
@@ -234,9 +239,7 @@ class Starter:
         work = start.work
         for _ in range(_DOUBT_QUERIES):
             call = await self._provider.query(start.account, reply.task_id)
-            payloads += await self._recorder.exchange(
-                call.exchange, work.attempt, start.secrets, start.trace_id
-            )
+            payloads += await self._record(start, call.exchange)
             if call.reply is None:
                 continue
             if call.reply.state in _EXISTS:
@@ -246,11 +249,42 @@ class Starter:
         # Nobody can say; the task id lets the reconciler go on asking.
         return c.Accept(work.job_id, work.attempt, reply.task_id, payloads)
 
+    async def _record(
+        self, start: _Start, exchange: Exchange, exchange_id: UUID | None = None
+    ) -> list[Payload]:
+        """Record a reply. What it decides is booked even where its bytes can't be kept just now."""
+        try:
+            return await self._recorder.exchange(
+                exchange,
+                start.work.attempt,
+                start.secrets,
+                start.trace_id,
+                exchange_id=exchange_id,
+            )
+        except Exception:
+            _log.exception("reply_not_recorded", job_id=str(start.work.job_id))
+            start.unkept.append((exchange, exchange_id))
+            return []
+
+    async def _keep_late(self, start: _Start) -> None:
+        """Record what could not be before the reply was booked, or let the history say so."""
+        unkept, start.unkept = start.unkept, []
+        for exchange, exchange_id in unkept:
+            payloads = await self._record(start, exchange, exchange_id)
+            note = None if payloads else _NOT_KEPT
+            work = start.work
+            record = c.Record(work.job_id, work.attempt, payloads, note)
+            await persist(self._transitions, record)
+
     async def _book_breakdown(self, start: _Start) -> None:
-        """Settle an error of our own: fail what was never sent, hold what may have been."""
+        """Settle an error of our own: go on with a task that is known, hold what may have been
+        sent, fail what was not.
+        """
         work = start.work
         command: Command
-        if start.began:
+        if start.task_id:
+            command = c.Accept(work.job_id, work.attempt, start.task_id)
+        elif start.began:
             command = c.LoseReply(work.job_id, work.attempt, work.token_sha256)
         else:
             words = "Etapa could not start the job; the logs of its trace say why"

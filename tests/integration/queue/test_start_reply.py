@@ -1,0 +1,166 @@
+"""What becomes of a start call's reply: a task id is never lost, whatever breaks on our side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from services.queue.domain import Attempt, Change, JobStatus, Node, Phase, Submission
+from services.queue.lease import LeaseKeeper
+from services.queue.placement import Placement
+from services.queue.recorder import INLINE_BYTES, Recorder
+from services.queue.starter import Starter
+from services.runninghub.client import RunningHubClient
+from services.runtime.blobs import BlobStore
+from tests.support.postgres import MakeDatabase
+from tests.support.queue_world import QueueWorld, open_world
+from tests.support.raw_server import Peer, RawServer, raw_server
+from tests.support.start_call import QUICK
+
+TASK = "1990000000000000023"
+TEXT_ONLY = Submission("2037188547966406658", (Node("548", "value", text="2048"),), ())
+# Too long to lie inline, so that it needs the blob store.
+PADDING = "x" * INLINE_BYTES
+
+
+@dataclass
+class Bench:
+    """One start call: the replies that the provider gives, and the blob store's folder."""
+
+    world: QueueWorld
+    folder: Path
+    provider: RawServer
+    replies: list[tuple[str, bytes]]
+
+    def break_blobs(self) -> None:
+        """Let every write to the blob store fail from now on."""
+        shutil.rmtree(self.folder)
+        self.folder.write_bytes(b"not a folder")
+
+    def mend_blobs(self) -> None:
+        """Let writes succeed again."""
+        self.folder.unlink()
+        self.folder.mkdir()
+
+    async def start(self) -> UUID:
+        """Start one job as a queue process does."""
+        job_id = await self.world.create()
+        await self.world.intake.submit(job_id, TEXT_ONLY)
+        transitions = self.world.transitions
+        blobs = BlobStore(str(self.folder))
+        recorder = Recorder(blobs)
+        (claimed,) = await self.world.claim()
+        async with RunningHubClient(QUICK) as client:
+            placement = Placement(
+                self.world.pool,
+                client,
+                blobs,
+                recorder,
+                transitions.clock,
+                public_url="",
+                media_key=b"key",
+                time_scale=1,
+            )
+            keeper = LeaseKeeper(transitions)
+            starter = Starter(transitions, client, placement, recorder, keeper, public_url="")
+            if PADDING.encode() in b"".join(body for _, body in self.replies):
+                self.break_blobs()
+            await starter.start(claimed)
+        return job_id
+
+    async def attempt(self, job_id: UUID) -> Attempt:
+        current = (await self.world.job(job_id)).current
+        assert current is not None
+        return current
+
+
+@pytest.fixture
+async def bench(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Bench]:
+    replies: list[tuple[str, bytes]] = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            status, body = replies.pop(0)
+            await peer.reply(body, status, "Content-Type: application/json\r\n")
+
+    folder = tmp_path / "blobs"
+    async with open_world(await make_database(["queue"])) as world, raw_server(script) as provider:
+        await world.fetch("UPDATE queue.accounts SET base_url = $1", provider.url)
+        yield Bench(world, folder, provider, replies)
+        await world.check()
+
+
+def reply(**fields: str) -> tuple[str, bytes]:
+    return "200 OK", json.dumps({"taskId": "", "status": "", "errorCode": ""} | fields).encode()
+
+
+async def test_a_task_id_is_booked_though_the_reply_cannot_be_kept(bench: Bench) -> None:
+    bench.replies.append(reply(taskId=TASK, status="RUNNING", pad=PADDING))
+    job_id = await bench.start()
+    attempt = await bench.attempt(job_id)
+    assert (attempt.phase, attempt.task_id) == (Phase.ACCEPTED, TASK)
+    assert await bench.world.notes(job_id) == ["REPLY_NOT_KEPT"]
+
+
+async def test_a_reply_is_kept_after_its_booking_where_that_works_then(bench: Bench) -> None:
+    bench.replies.append(reply(taskId=TASK, status="RUNNING", pad=PADDING))
+
+    def mend_once_accepted(changes: Sequence[Change]) -> None:
+        if bench.folder.is_file() and changes[0].after.status is JobStatus.RUNNING:
+            bench.mend_blobs()
+
+    bench.world.transitions.listen(mend_once_accepted)
+    job_id = await bench.start()
+    (row,) = await bench.world.fetch(
+        "SELECT body::jsonb ->> 'blob_sha256' AS sha256 FROM queue.outbox "
+        "WHERE job_id = $1 AND body LIKE '%\"response\"%'",
+        job_id,
+    )
+    assert TASK.encode() in await BlobStore(str(bench.folder)).get(row["sha256"])
+    assert await bench.world.notes(job_id) == []
+
+
+async def test_a_refusal_is_booked_though_the_reply_cannot_be_kept(bench: Bench) -> None:
+    bench.replies.append(reply(errorCode="803", errorMessage="NODE_INFO_MISMATCH", pad=PADDING))
+    job = await bench.world.job(await bench.start())
+    assert (job.status, job.error_class) == (JobStatus.FAILED, "config_node_mismatch")
+
+
+async def test_a_doubtful_task_is_gone_on_with_though_the_answers_cannot_be_kept(
+    bench: Bench,
+) -> None:
+    bench.replies += [
+        reply(taskId=TASK, errorCode="421", errorMessage="queue limit", pad=PADDING),
+        reply(taskId=TASK, status="RUNNING", pad=PADDING),
+    ]
+    job_id = await bench.start()
+    attempt = await bench.attempt(job_id)
+    assert (attempt.phase, attempt.task_id) == (Phase.ACCEPTED, TASK)
+    assert await bench.world.notes(job_id) == ["REPLY_NOT_KEPT"] * 2
+
+
+async def test_a_task_id_is_booked_though_its_evidence_cannot_be_written(bench: Bench) -> None:
+    # A defect of ours that meets only what carries the reply.
+    await bench.world.fetch(
+        'ALTER TABLE queue.outbox ADD CHECK (body NOT LIKE \'%"kind":"response"%\')'
+    )
+    bench.replies.append(reply(taskId=TASK, status="RUNNING"))
+    attempt = await bench.attempt(await bench.start())
+    assert (attempt.phase, attempt.task_id) == (Phase.ACCEPTED, TASK)
+
+
+async def test_a_reply_that_can_be_kept_is_kept_with_the_booking(bench: Bench) -> None:
+    bench.replies.append(reply(taskId=TASK, status="RUNNING"))
+    job_id = await bench.start()
+    (row,) = await bench.world.fetch(
+        "SELECT content FROM queue.outbox WHERE job_id = $1 AND body LIKE '%\"response\"%'", job_id
+    )
+    assert TASK.encode() in row["content"]
+    assert await bench.world.notes(job_id) == []
