@@ -9,6 +9,7 @@ from etapa_client.upload import MediaSource, Url
 from services.console.card import card_of
 from services.console.desk import desk_of, job_id_of
 from services.console.errors import BadFormError, MediaMissingError
+from services.console.fields import posted_fields
 from services.console.form import MEDIA, MEDIA_URL, inputs_of
 from services.console.render import is_fragment, render
 from services.console.story import READ_S, Story, read_story
@@ -36,8 +37,8 @@ async def run(request: web.Request) -> web.Response:
 
 async def retry(request: web.Request) -> web.Response:
     """Make a new job of a final one."""
-    desk, form = desk_of(request), await request.post()
-    request_id = str(form.get("request_id", ""))
+    desk, form = desk_of(request), await posted_fields(request)
+    request_id = form.get("request_id", "")
     if not request_id:
         raise BadFormError("request_id is missing")
     answer = await desk.client.queue.retry_job(job_id_of(request), request_id=request_id)
@@ -53,7 +54,7 @@ async def cancel(request: web.Request) -> web.Response:
     await desk.client.queue.cancel_job(job_id, reason="console")
     if not is_fragment(request):
         raise web.HTTPSeeOther(f"/jobs/{job_id}")
-    if (await request.post()).get("view") == "page":
+    if (await posted_fields(request)).get("view") == "page":
         return web.Response(status=204, headers={"HX-Trigger": "job-acted"})
     story = await read_story(desk.client, job_id)
     card = card_of(story, language_of(request), desk.now())
@@ -62,20 +63,20 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def switch_user(request: web.Request) -> web.Response:
     """Act as another user from now on (development mode: a name, no login)."""
-    form = await request.post()
-    name = str(form.get("user", "")).strip()
+    form = await posted_fields(request)
+    name = form.get("user", "").strip()
     if not is_user(name):
         raise BadFormError("a user is 1 to 128 letters, digits or . @ : + - _", field="user")
-    redirect = web.HTTPSeeOther(_own_path(str(form.get("back", "/"))))
+    redirect = web.HTTPSeeOther(_own_path(form.get("back", "/")))
     keep(redirect, USER_COOKIE, name)
     raise redirect
 
 
 async def add_credits(request: web.Request) -> web.Response:
     """Give the user credits to try things with."""
-    form = await request.post()
+    form = await posted_fields(request)
     await desk_of(request).client.credits.grant_credits(
-        request_id=str(form.get("request_id", "")) or str(new_id()),
+        request_id=form.get("request_id", "") or str(new_id()),
         user_id=user_of(request),
         amount=DEVELOPMENT_CREDITS,
     )

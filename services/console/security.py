@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from services.console.errors import CsrfRefusedError, HostRefusedError
+from services.console.fields import posted_fields
 from services.console.who import CSRF_FIELD, CSRF_HEADER, is_ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,16 +74,23 @@ async def _check_change(request: web.Request) -> None:
     if site and site not in ("same-origin", "none"):
         raise CsrfRefusedError(f"Sec-Fetch-Site: {site}")
     origin = request.headers.get("Origin", "")
-    if origin and urlsplit(origin).netloc != request.host:
+    if origin and _netloc(origin) != request.host:
         raise CsrfRefusedError(f"Origin: {origin}")
     token = request.headers.get(CSRF_HEADER, "")
     if not token and request.content_type == "multipart/form-data":
         request[CSRF_IN_BODY] = True
         return
     if not token:
-        token = str((await request.post()).get(CSRF_FIELD, ""))
+        token = (await posted_fields(request)).get(CSRF_FIELD, "")
     if not is_ours(request, token):
         raise CsrfRefusedError("no token")
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _is_our_name(host: str, hosts: tuple[str, ...]) -> bool:

@@ -13,6 +13,7 @@ from aiohttp import BodyPartReader, web
 
 from etapa_client.upload import Upload
 from services.console.errors import BadFormError, CsrfRefusedError, UploadTooLargeError
+from services.console.fields import UNREADABLE
 from services.console.language import Language
 from services.console.security import CSRF_IN_BODY
 from services.console.shown import size
@@ -66,7 +67,7 @@ class _Reader:
                 if parts > MAX_PARTS or not isinstance(part, BodyPartReader) or not part.name:
                     raise BadFormError("a part without a name, or too many of them")
                 await self._take(part.name, part)
-        except (ValueError, AssertionError) as error:
+        except UNREADABLE as error:
             raise BadFormError(f"the form cannot be read: {type(error).__name__}") from error
         if not self._trusted:
             raise CsrfRefusedError("no token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from services.runtime.http_log import EdgeLogger
 from services.runtime.listen import bind_error, check_loopback, split_listen
 
 _BACKLOG = 512
@@ -29,6 +30,7 @@ class HttpServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=EdgeLogger(),
             auto_decompress=not raw_bodies,
             keepalive_timeout=idle_timeout_s,
         )
