@@ -37,6 +37,19 @@ class InvalidInputError(EtapaError):
         self.field = field
 
 
+class MalformedRequestError(InvalidInputError):
+    """The bytes of a request are no message of this call."""
+
+    reason: ClassVar[str] = "MALFORMED_REQUEST"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"The bytes sent to {method} are no request of it. Make them by the protos of this "
+            "version, or ask the server itself by reflection.",
+            facts={"method": method},
+        )
+
+
 class NotFoundError(EtapaError):
     """The thing that the request names does not exist."""
 

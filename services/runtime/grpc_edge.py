@@ -14,10 +14,12 @@ from typing import Any, Protocol, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from services.runtime.error_table import DOMAIN, Answer, answer_to
+from services.runtime.errors import MalformedRequestError
 from services.runtime.log import get_log
 
 DEADLINE_EXEMPT = frozenset(
@@ -114,7 +116,7 @@ class EdgeInterceptor(aio.ServerInterceptor):
     def _wrap(self, method: str, handler: Handler) -> Handler:
         behavior = _behavior_of(handler)
         run: Behavior = self._guard(method, behavior)
-        return _handler_like(handler, run)
+        return _handler_like(handler, run, _reader(method, handler))
 
     def _guard(self, method: str, behavior: Behavior) -> Behavior:
         exempt = method in DEADLINE_EXEMPT
@@ -129,6 +131,8 @@ class EdgeInterceptor(aio.ServerInterceptor):
             try:
                 if not exempt and context.time_remaining() is None:
                     await abort(context, _NO_DEADLINE)
+                if isinstance(request, MalformedRequestError):
+                    raise request
                 return await behavior(request, context)
             except aio.AbortError as error:
                 failure = error
@@ -247,6 +251,24 @@ def _behavior_of(handler: Handler) -> Behavior:
     return behavior
 
 
+def _reader(method: str, handler: Handler) -> Callable[[bytes], Any]:
+    # grpc reads a single request before the handler runs, outside of all that answers errors: so
+    # what went wrong is handed in as the request. Messages of a stream are read by the handler.
+    parse: Any = handler.request_deserializer
+    is_stream = handler.request_streaming
+
+    def read(raw: bytes) -> Any:
+        try:
+            return parse(raw)
+        except DecodeError as error:
+            malformed = MalformedRequestError(method)
+            if is_stream:
+                raise malformed from error
+            return malformed
+
+    return read
+
+
 def _writer(generate: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Behavior:
     # As a coroutine that writes, the whole stream lives in one frame: a span can be held around
     # it, and its end is seen whatever ends it.
@@ -258,12 +280,12 @@ def _writer(generate: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Be
     return write_all
 
 
-def _handler_like(handler: Handler, run: Behavior) -> Handler:
+def _handler_like(handler: Handler, run: Behavior, read: Callable[[bytes], Any]) -> Handler:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[(bool(handler.request_streaming), bool(handler.response_streaming))]
-    made: Handler = make(run, handler.request_deserializer, handler.response_serializer)
+    made: Handler = make(run, read, handler.response_serializer)
     return made

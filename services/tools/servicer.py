@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
-from services.runtime.errors import InvalidInputError
+from services.runtime.errors import InvalidInputError, MalformedRequestError
 from services.tools.domain import BadHeaderError, Text, UploadOrderError
 from services.tools.intake import Intake
 from services.tools.registry import Registry
@@ -23,6 +23,10 @@ from services.tools.wire import (
 
 MAX_PAGE = 200
 DEFAULT_PAGE = 100
+_NO_CHUNK = Text(
+    "Uma parte do envio não pôde ser lida como mensagem. Envie o arquivo de novo.",
+    "A part of the upload could not be read as a message. Send the file again.",
+)
 _SECOND_HEADER = Text(
     "O cabeçalho veio duas vezes; só a primeira mensagem o leva.",
     "The header came twice; only the first message carries it.",
@@ -170,8 +174,11 @@ async def read_header(parts: AsyncIterator[_Part[HeaderT]]) -> HeaderT:
 
 
 async def read_chunks(parts: AsyncIterator[_Part[Message]]) -> AsyncIterator[Chunk]:
-    """Yield the pieces that follow the header. Raises `UploadOrderError` on a second header."""
-    async for part in parts:
-        if part.WhichOneof("part") != "chunk":
-            raise UploadOrderError("header", _SECOND_HEADER)
-        yield chunk_from_proto(part.chunk)
+    """Yield the pieces that follow the header. Raises `UploadOrderError` on anything else."""
+    try:
+        async for part in parts:
+            if part.WhichOneof("part") != "chunk":
+                raise UploadOrderError("header", _SECOND_HEADER)
+            yield chunk_from_proto(part.chunk)
+    except MalformedRequestError as err:  # there may be a job by now, and it should say so
+        raise UploadOrderError("chunk", _NO_CHUNK) from err

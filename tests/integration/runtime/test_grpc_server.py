@@ -14,8 +14,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from etapa.observability.v1 import trail_pb2, trail_pb2_grpc
+from etapa.observability.v1 import intake_pb2, trail_pb2, trail_pb2_grpc
 from etapa.queue.v1 import credits_pb2, credits_pb2_grpc
+from etapa.tools.v1 import tools_pb2
 from etapa_client.connection import KEEPALIVE_S
 from services.runtime import errors
 from services.runtime.error_table import INTERNAL_TEXT
@@ -26,7 +27,7 @@ from services.runtime.grpc_server import (
     PortInUseError,
 )
 from services.runtime.listen import insecure_bind_allowed
-from tests.support.servicers import SmallCredits, SmallTrail, serving
+from tests.support.servicers import SmallCredits, SmallIntake, SmallTools, SmallTrail, serving
 
 BALANCE = credits_pb2.GetBalanceRequest(user_id="u")
 
@@ -47,6 +48,11 @@ async def balance_error(servicer: SmallCredits, timeout_s: float | None = 5) -> 
         with pytest.raises(aio.AioRpcError) as caught:
             await stub.GetBalance(BALANCE, timeout=timeout_s)
     return caught.value
+
+
+def raw_channel_to(server: GrpcServer) -> Any:
+    """Open a channel whose messages are bytes, as they are."""
+    return channel_to(server)
 
 
 def channel_to(server: GrpcServer) -> aio.Channel:
@@ -143,6 +149,63 @@ async def test_a_call_without_a_deadline_is_told_to_set_one() -> None:
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert details_of(error)["ErrorInfo"].reason == "DEADLINE_REQUIRED"
     assert servicer.calls == 0
+
+
+NO_MESSAGE = b"\xff\xff\xff"
+CREDITS, TRAIL = "/etapa.queue.v1.CreditsService/", "/etapa.observability.v1.TrailService/"
+RUN, RECORD = "/etapa.tools.v1.ToolsService/RunTool", "/etapa.observability.v1.IntakeService/"
+
+
+def assert_malformed(error: aio.AioRpcError, method: str) -> None:
+    """Check what a caller is told whose bytes are no message."""
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    info = details_of(error)["ErrorInfo"]
+    assert (info.reason, info.metadata["method"]) == ("MALFORMED_REQUEST", method)
+    assert method in (error.details() or "")
+
+
+@pytest.mark.parametrize("raw", [NO_MESSAGE, b"\x0a\x02\xff\xfe", b"\x0a\x7fshort"])
+async def test_bytes_that_are_no_request_are_refused_with_their_reason(raw: bytes) -> None:
+    servicer = raising(AssertionError("must not be reached"))
+    async with serving(servicer, SmallTrail()) as server, raw_channel_to(server) as channel:
+        method = CREDITS + "GetBalance"
+        with pytest.raises(aio.AioRpcError) as refused:
+            await channel.unary_unary(method)(raw, timeout=5)
+        assert_malformed(refused.value, method)
+        for method in (TRAIL + "Watch", TRAIL + "WatchJobs"):
+            with pytest.raises(aio.AioRpcError) as refused:
+                await read_all(channel.unary_stream(method)(raw, timeout=5), [])
+            assert_malformed(refused.value, method)
+    assert servicer.calls == 0
+
+
+async def test_a_message_of_a_stream_that_is_none_ends_the_stream_with_its_reason() -> None:
+    intake, tools = SmallIntake(), SmallTools()
+    intake.gate.set()
+    async with serving(intake, tools) as server, raw_channel_to(server) as channel:
+        good = tools_pb2.RunToolRequest(header=tools_pb2.RunToolHeader(tool="t"))
+        parts = iter([good.SerializeToString(), NO_MESSAGE])
+        with pytest.raises(aio.AioRpcError) as refused:
+            await channel.stream_unary(RUN)(parts, timeout=5)
+        assert_malformed(refused.value, RUN)
+        assert [header.tool for header in tools.headers] == ["t"]
+        method, got = RECORD + "RecordEvents", list[bytes]()
+        call = channel.stream_stream(method)(timeout=5)
+        await call.write(intake_pb2.RecordEventsRequest(batch=7).SerializeToString())
+        got.append(await call.read())
+        await call.write(NO_MESSAGE)
+        with pytest.raises(aio.AioRpcError) as refused:
+            await read_all(call, got)
+        assert_malformed(refused.value, method)
+    assert intake_pb2.RecordEventsResponse.FromString(got[0]).batch == 7
+
+
+async def test_without_a_deadline_that_is_said_before_the_bytes_are_looked_at() -> None:
+    servicer = raising(AssertionError("must not be reached"))
+    async with serving(servicer) as server, raw_channel_to(server) as channel:
+        with pytest.raises(aio.AioRpcError) as refused:
+            await channel.unary_unary(CREDITS + "GetBalance")(NO_MESSAGE)
+    assert details_of(refused.value)["ErrorInfo"].reason == "DEADLINE_REQUIRED"
 
 
 async def test_the_handlers_own_abort_passes_unchanged() -> None:

@@ -234,6 +234,15 @@ async def test_piece_out_of_order_fails_the_job(
     assert house.queue.submitted[0].rejected.details["reason"] == "UPLOAD_OUT_OF_ORDER"
 
 
+async def test_piece_that_is_no_message_fails_the_job(house: House) -> None:
+    parts = iter([header().SerializeToString(), b"\xff\xff\xff"])
+    async with grpc.aio.insecure_channel(house.address) as channel:
+        run: Any = channel.stream_unary("/etapa.tools.v1.ToolsService/RunTool")
+        answer = tools_pb2.RunToolResponse.FromString(await run(parts, timeout=20))
+    assert answer.job.error_class == "bad_media"
+    assert house.queue.submitted[0].rejected.details["reason"] == "UPLOAD_OUT_OF_ORDER"
+
+
 async def test_stalled_upload_fails_within_the_tools_limit(
     tmp_path: Path, workers: WorkerPool
 ) -> None:

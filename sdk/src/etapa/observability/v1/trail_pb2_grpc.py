@@ -27,6 +27,7 @@ if _version_not_supported:
 
 class TrailServiceStub(object):
     """Reads of the history. Observability is believed for history; the queue for status and position.
+    Text that can be no id is INVALID_ID (INVALID_ARGUMENT).
     """
 
     def __init__(self, channel):
@@ -69,6 +70,7 @@ class TrailServiceStub(object):
 
 class TrailServiceServicer(object):
     """Reads of the history. Observability is believed for history; the queue for status and position.
+    Text that can be no id is INVALID_ID (INVALID_ARGUMENT).
     """
 
     def GetTrail(self, request, context):
@@ -158,6 +160,7 @@ def add_TrailServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class TrailService(object):
     """Reads of the history. Observability is believed for history; the queue for status and position.
+    Text that can be no id is INVALID_ID (INVALID_ARGUMENT).
     """
 
     @staticmethod

@@ -124,7 +124,9 @@ _TrailServiceGetPayloadType = typing_extensions.TypeVar(
 )
 
 class TrailServiceStub(typing.Generic[_TrailServiceGetTrailType, _TrailServiceWatchType, _TrailServiceWatchJobsType, _TrailServiceListJobsType, _TrailServiceFindType, _TrailServiceGetPayloadType]):
-    """Reads of the history. Observability is believed for history; the queue for status and position."""
+    """Reads of the history. Observability is believed for history; the queue for status and position.
+    Text that can be no id is INVALID_ID (INVALID_ARGUMENT).
+    """
 
     @typing.overload
     def __init__(self: TrailServiceStub[
@@ -232,7 +234,9 @@ TrailServiceAsyncStub: typing_extensions.TypeAlias = TrailServiceStub[
 ]
 
 class TrailServiceServicer(metaclass=abc.ABCMeta):
-    """Reads of the history. Observability is believed for history; the queue for status and position."""
+    """Reads of the history. Observability is believed for history; the queue for status and position.
+    Text that can be no id is INVALID_ID (INVALID_ARGUMENT).
+    """
 
     @abc.abstractmethod
     def GetTrail(

@@ -28,7 +28,9 @@ if _version_not_supported:
 class QueueServiceStub(object):
     """Jobs: made, submitted, read, waited for, cancelled, tried again.
 
-    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline.
+    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline. In every
+    service of Etapa, INVALID_ARGUMENT has the reason INVALID_ID for text that can be no id (a
+    well-formed id of no job is JOB_NOT_FOUND), MALFORMED_REQUEST for bytes that are no message.
     """
 
     def __init__(self, channel):
@@ -92,7 +94,9 @@ class QueueServiceStub(object):
 class QueueServiceServicer(object):
     """Jobs: made, submitted, read, waited for, cancelled, tried again.
 
-    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline.
+    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline. In every
+    service of Etapa, INVALID_ARGUMENT has the reason INVALID_ID for text that can be no id (a
+    well-formed id of no job is JOB_NOT_FOUND), MALFORMED_REQUEST for bytes that are no message.
     """
 
     def CreateJob(self, request, context):
@@ -240,7 +244,9 @@ def add_QueueServiceServicer_to_server(servicer, server):
 class QueueService(object):
     """Jobs: made, submitted, read, waited for, cancelled, tried again.
 
-    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline.
+    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline. In every
+    service of Etapa, INVALID_ARGUMENT has the reason INVALID_ID for text that can be no id (a
+    well-formed id of no job is JOB_NOT_FOUND), MALFORMED_REQUEST for bytes that are no message.
     """
 
     @staticmethod

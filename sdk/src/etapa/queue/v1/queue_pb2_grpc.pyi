@@ -188,7 +188,9 @@ _QueueServiceReportCallbacksType = typing_extensions.TypeVar(
 class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceSubmitJobType, _QueueServiceGetJobType, _QueueServiceWaitJobType, _QueueServiceListJobsType, _QueueServiceCancelJobType, _QueueServiceRetryJobType, _QueueServiceGetQueueType, _QueueServiceWhyWaitingType, _QueueServiceReportCallbacksType]):
     """Jobs: made, submitted, read, waited for, cancelled, tried again.
 
-    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline.
+    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline. In every
+    service of Etapa, INVALID_ARGUMENT has the reason INVALID_ID for text that can be no id (a
+    well-formed id of no job is JOB_NOT_FOUND), MALFORMED_REQUEST for bytes that are no message.
     """
 
     @typing.overload
@@ -372,7 +374,9 @@ QueueServiceAsyncStub: typing_extensions.TypeAlias = QueueServiceStub[
 class QueueServiceServicer(metaclass=abc.ABCMeta):
     """Jobs: made, submitted, read, waited for, cancelled, tried again.
 
-    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline.
+    Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline. In every
+    service of Etapa, INVALID_ARGUMENT has the reason INVALID_ID for text that can be no id (a
+    well-formed id of no job is JOB_NOT_FOUND), MALFORMED_REQUEST for bytes that are no message.
     """
 
     @abc.abstractmethod
