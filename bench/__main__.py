@@ -11,14 +11,14 @@ import uvloop
 
 from bench import report
 from bench.arena import Amount, Arena
-from bench.figures import full_work
+from bench.figures import full_work, storage
 from bench.places import RESULTS
 from bench.provider_client import ProviderProcess
 from bench.result import Row
 from bench.server import BenchServer
 
 Figure = Callable[[Arena], AsyncIterator[Row]]
-FIGURES: dict[str, Figure] = {"full_work": full_work.measure}
+FIGURES: dict[str, Figure] = {"full_work": full_work.measure, "storage": storage.measure}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +14,16 @@ Handler = Callable[..., Awaitable[dict[str, Any]]]
 
 
 async def answer_requests(ready: dict[str, Any], handlers: Mapping[str, Handler]) -> None:
-    """Say that we are ready, then answer until "stop" or the end of the input."""
+    """Say that we are ready, then answer until "stop" or the end of the input.
+
+    From here on standard output is for answers alone: what else is printed goes to the log.
+    """
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def say(answer: dict[str, Any]) -> None:
+        print(json.dumps(answer), file=answers, flush=True)
+
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -28,8 +38,3 @@ async def answer_requests(ready: dict[str, Any], handlers: Mapping[str, Handler]
         except Exception as error:  # the driver is told, and decides
             traceback.print_exc()
             say({"error": f"{type(error).__name__}: {error}"})
-
-
-def say(answer: dict[str, Any]) -> None:
-    """Write one line."""
-    print(json.dumps(answer), flush=True)

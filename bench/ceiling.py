@@ -21,32 +21,12 @@ from uuid_utils import uuid7
 
 from bench import bodies
 from bench.answering import answer_requests
+from bench.statements import SQL
 
 STEPS = 8
 IN_FLIGHT = 500
 # After which steps a body is stored with them: request, response, callback, query.
 _WITH_BODY = {5, 6, 7, 8}
-
-_SCHEMA = """
-CREATE TABLE jobs (id uuid PRIMARY KEY, status text NOT NULL, created_at timestamptz NOT NULL
-  DEFAULT now(), completed_at timestamptz) WITH (fillfactor = 70);
-CREATE TABLE steps (job_id uuid NOT NULL, seq int NOT NULL, step text NOT NULL,
-  at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (job_id, seq));
-CREATE TABLE payloads (job_id uuid NOT NULL, seq int NOT NULL, body bytea NOT NULL,
-  PRIMARY KEY (job_id, seq));
-ALTER TABLE payloads ALTER COLUMN body SET STORAGE EXTERNAL;
-"""
-_WRITE_STEPS = """
-INSERT INTO steps (job_id, seq, step) SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[])
-"""
-_WRITE_JOBS = "INSERT INTO jobs (id, status) SELECT unnest($1::uuid[]), 'running'"
-_FINISH_JOBS = """
-UPDATE jobs SET status = 'completed', completed_at = now() WHERE id = ANY($1::uuid[])
-"""
-_WRITE_PAYLOADS = """
-INSERT INTO payloads (job_id, seq, body) SELECT * FROM unnest($1::uuid[], $2::int[], $3::bytea[])
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -84,22 +64,22 @@ class GroupCommit:
     async def _write(self, batch: list[_Step]) -> None:
         conn = self._conn
         if new := [step.job_id for step in batch if step.number == 1]:
-            await conn.execute(_WRITE_JOBS, new)
+            await conn.execute(SQL["ceiling_write_jobs"], new)
         await conn.execute(
-            _WRITE_STEPS,
+            SQL["ceiling_write_steps"],
             [step.job_id for step in batch],
             [step.number for step in batch],
             [f"step-{step.number}" for step in batch],
         )
         if bodies_ := [step for step in batch if step.body is not None]:
             await conn.execute(
-                _WRITE_PAYLOADS,
+                SQL["ceiling_write_payloads"],
                 [step.job_id for step in bodies_],
                 [step.number for step in bodies_],
                 [step.body for step in bodies_],
             )
         if done := [step.job_id for step in batch if step.number == STEPS]:
-            await conn.execute(_FINISH_JOBS, done)
+            await conn.execute(SQL["ceiling_finish_jobs"], done)
 
 
 class Ceiling:
@@ -110,22 +90,17 @@ class Ceiling:
         self._commit = GroupCommit(conn)
 
     async def run(self, jobs: int, in_flight: int = IN_FLIGHT) -> dict[str, Any]:
-        """Write `jobs` jobs; about 500 are in flight, whatever the others' submits."""
+        """Write `jobs` jobs, 500 in flight where the others have hundreds of submits."""
         numbers = iter(range(jobs))
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(max(in_flight, 1), IN_FLIGHT)):
+            for _ in range(IN_FLIGHT if in_flight > 64 else in_flight):
                 group.create_task(self._work(numbers))
         return {"seconds": time.monotonic() - began, "jobs": jobs}
 
     async def check(self) -> dict[str, Any]:
         """Prove that every job has its steps in order and its bodies."""
-        rows = await self._conn.fetch(
-            "SELECT j.id, (SELECT array_agg(seq ORDER BY at, seq) FROM steps WHERE job_id = j.id) "
-            "AS steps, (SELECT count(*) FROM payloads WHERE job_id = j.id AND "
-            f"octet_length(body) >= {bodies.BODY_BYTES}) AS bodies FROM jobs j "
-            "WHERE status = 'completed'"
-        )
+        rows = await self._conn.fetch(SQL["ceiling_check"], bodies.BODY_BYTES)
         wanted = list(range(1, STEPS + 1))
         bad = [str(row["id"]) for row in rows if row["steps"] != wanted or row["bodies"] != 4]
         return {"jobs": len(rows), "steps": STEPS, "payloads": 4, "bad": bad[:10]}
@@ -149,7 +124,7 @@ async def main(env: Mapping[str, str]) -> None:
     conn = await asyncpg.connect(
         env["BENCH_DATABASE_URL"], server_settings={"synchronous_commit": "on"}
     )
-    await conn.execute(_SCHEMA)
+    await conn.execute(SQL["ceiling_schema"])
     ceiling = Ceiling(conn)
     ready = {"ready": True, "versions": {"asyncpg": asyncpg.__version__}}
     await answer_requests(ready, {"run": ceiling.run, "check": ceiling.check})

@@ -72,7 +72,7 @@ def stack_settings(deployment: Deployment, addresses: Addresses) -> StackSetting
         replicas=deployment.replicas,
         env=env,
         public_url=f"http://{addresses.webhook}",
-        accounts=_accounts(deployment.provider_url),
+        accounts=accounts_setting(deployment.provider_url),
     )
 
 
@@ -105,7 +105,8 @@ async def grant_credits(client: EtapaClient) -> None:
     await asyncio.gather(*map(grant, USERS))
 
 
-def _accounts(provider_url: str) -> str:
+def accounts_setting(provider_url: str) -> str:
+    """Return the accounts setting of the queue."""
     return json.dumps(
         [
             {

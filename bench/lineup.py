@@ -12,6 +12,8 @@ from bench.places import ROOT
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 PEERS = ROOT / "bench" / "peers"
 PEER_NAMES = ("pgqueuer", "procrastinate", "dbos", "celery", "graphile_worker")
+CEILING = Spec("ceiling", [sys.executable, "-m", "bench.ceiling"])
+STORAGE = Spec("storage", [sys.executable, "-m", "bench.storage_probe"])
 # Front to back: who is measured first in each round.
 NAMES = ("etapa", "ceiling", *PEER_NAMES)
 
@@ -20,7 +22,7 @@ def lineup(wanted: Sequence[str] = ()) -> dict[str, Spec]:
     """Return the wanted contestants that are there (all, by default), by name."""
     found = {
         "etapa": Spec("etapa", [sys.executable, "-m", "bench.contestants.etapa"]),
-        "ceiling": Spec("ceiling", [sys.executable, "-m", "bench.ceiling"]),
+        "ceiling": CEILING,
     }
     if PEERS_PYTHON.exists():
         for name in PEER_NAMES:

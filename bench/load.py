@@ -12,21 +12,12 @@ from datetime import UTC, datetime
 import asyncpg
 
 from bench.etapa_stack import TOOL, USERS
+from bench.statements import SQL
 from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
 
 # How closely the end is looked for: one count that serves all jobs, the more often the nearer.
 _CLOSEST_S, _FARTHEST_S = 0.003, 0.25
-
-_COMPLETED = """
-SELECT count(*) FROM queue.jobs WHERE completed_at >= $1 AND status = 'completed'
-"""
-# An event is deleted from the outbox, and a callback from the forwards, after observability has
-# committed it: with both empty every trail is whole.
-_UNTOLD = """
-SELECT (SELECT count(*) FROM (SELECT FROM queue.outbox LIMIT 5000) o)
-     + (SELECT count(*) FROM (SELECT FROM webhook.forwards LIMIT 5000) f)
-"""
 
 
 class LoadError(RuntimeError):
@@ -59,7 +50,7 @@ class Loader:
         started_at, began = datetime.now(UTC), time.monotonic()
         await self.submit_all(jobs, in_flight)
         submitted = time.monotonic()
-        completed = await self._wait(jobs, submitted - began, _COMPLETED, started_at)
+        completed = await self._wait(jobs, submitted - began, SQL["count_completed"], started_at)
         whole = completed
         if until_told:
             whole = await self._wait_told()
@@ -98,6 +89,6 @@ class Loader:
             await asyncio.sleep(pause_s)
 
     async def _wait_told(self) -> float:
-        while int(await self._conn.fetchval(_UNTOLD) or 0):  # noqa: ASYNC110 - it is a database
+        while int(await self._conn.fetchval(SQL["count_untold"]) or 0):  # noqa: ASYNC110 - it is a database
             await asyncio.sleep(_CLOSEST_S)
         return time.monotonic()

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from bench.bodies import BODY_BYTES
+from bench.statements import SQL
 
 STEPS = [
     *("upload", "insert", "credits", "queue_check", "queued"),
@@ -15,35 +16,15 @@ STEPS = [
 # Start request and reply, callback, query request and reply: the query's request is small.
 PAYLOADS = 4
 
-_CHECK = """
-WITH finished AS (
-  SELECT id, seq FROM queue.jobs WHERE status = 'completed'
-), steps AS (
-  SELECT e.job_id, array_agg(e.step ORDER BY e.seq) AS steps
-    FROM observability.events e JOIN finished f ON f.id = e.job_id
-   WHERE e.kind = 'step' GROUP BY e.job_id
-), bodies AS (
-  SELECT p.job_id, count(*) FILTER (WHERE p.encoding = 'awaited') AS awaited, count(*) AS payloads
-    FROM observability.payloads p JOIN finished f ON f.id = p.job_id GROUP BY p.job_id
-)
-SELECT f.id, f.seq, j.through_seq, j.status, s.steps, b.payloads, b.awaited
-  FROM finished f
-  LEFT JOIN observability.jobs j ON j.job_id = f.id
-  LEFT JOIN steps s ON s.job_id = f.id
-  LEFT JOIN bodies b ON b.job_id = f.id
-"""
-_OPEN = "SELECT count(*) FROM queue.jobs WHERE status <> 'completed'"
-_BODY = "SELECT encoding, body FROM observability.payloads WHERE job_id = $1"
-
 
 async def check_trails(conn: asyncpg.Connection[asyncpg.Record]) -> dict[str, Any]:
     """Return what the contract of contestants asks for; `bad` lists up to ten faults."""
     bad: list[str] = []
-    rows = await conn.fetch(_CHECK)
+    rows = await conn.fetch(SQL["read_trails"])
     for row in rows:
         if problem := _problem(row):
             bad.append(f"{row['id']}: {problem}")
-    if unfinished := await conn.fetchval(_OPEN):
+    if unfinished := await conn.fetchval(SQL["count_open"]):
         bad.append(f"{unfinished} jobs are not completed")
     for row in rows[:: max(len(rows) // 50, 1)]:
         bad += await _body_problems(conn, row["id"])
@@ -64,7 +45,7 @@ async def _body_problems(conn: asyncpg.Connection[asyncpg.Record], job_id: Any) 
     from zstandard import ZstdDecompressor
 
     sizes = []
-    for row in await conn.fetch(_BODY, job_id):
+    for row in await conn.fetch(SQL["read_bodies"], job_id):
         body = bytes(row["body"] or b"")
         sizes.append(
             len(ZstdDecompressor().decompress(body) if row["encoding"] == "zstd" else body)

@@ -1,0 +1,5 @@
+-- What observability has not acknowledged yet, counted up to a bound: an event leaves the outbox,
+-- and a callback the forwards, after observability has committed it. Zero: every trail is whole.
+-- No values.
+SELECT (SELECT count(*) FROM (SELECT FROM queue.outbox LIMIT 5000) o)
+     + (SELECT count(*) FROM (SELECT FROM webhook.forwards LIMIT 5000) f)

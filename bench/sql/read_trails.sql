@@ -1,0 +1,17 @@
+-- Every completed job with what observability holds of it.
+-- No values.
+WITH finished AS (
+  SELECT id, seq FROM queue.jobs WHERE status = 'completed'
+), steps AS (
+  SELECT e.job_id, array_agg(e.step ORDER BY e.seq) AS steps
+    FROM observability.events e JOIN finished f ON f.id = e.job_id
+   WHERE e.kind = 'step' GROUP BY e.job_id
+), bodies AS (
+  SELECT p.job_id, count(*) FILTER (WHERE p.encoding = 'awaited') AS awaited, count(*) AS payloads
+    FROM observability.payloads p JOIN finished f ON f.id = p.job_id GROUP BY p.job_id
+)
+SELECT f.id, f.seq, j.through_seq, j.status, s.steps, b.payloads, b.awaited
+  FROM finished f
+  LEFT JOIN observability.jobs j ON j.job_id = f.id
+  LEFT JOIN steps s ON s.job_id = f.id
+  LEFT JOIN bodies b ON b.job_id = f.id
