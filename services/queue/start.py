@@ -176,7 +176,9 @@ def lose_reply(job: JobState, command: LoseReply, now: datetime, policy: Policy)
     """Hold on to a start that may have arrived: never sent again, slot kept, callback awaited."""
     draft = Draft(job, now, policy)
     _held(draft, command.attempt, Phase.SUBMITTING, command.token_sha256)
-    draft.payloads(command.payloads)
+    # An error page that told nothing is what decided, until a later answer does.
+    came = bool(command.payloads and command.payloads[-1].info.get("http_status"))
+    draft.payloads(command.payloads, deciding=came)
     mark_unknown(draft, f"the start call got {command.words}; it is not sent again")
     return draft.change
 

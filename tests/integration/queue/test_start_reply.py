@@ -7,10 +7,12 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from services.queue import command as c
 from services.queue.domain import Attempt, Change, JobStatus, Node, Phase, Submission
 from services.queue.lease import LeaseKeeper
 from services.queue.placement import Placement
@@ -18,7 +20,10 @@ from services.queue.recorder import INLINE_BYTES, Recorder
 from services.queue.starter import Starter
 from services.runninghub.client import RunningHubClient
 from services.runtime.blobs import BlobStore
+from tests.support import queue_play as play
+from tests.support.observability import running_observability
 from tests.support.postgres import MakeDatabase
+from tests.support.queue_relay import emptied, relaying
 from tests.support.queue_world import QueueWorld, open_world
 from tests.support.raw_server import Peer, RawServer, raw_server
 from tests.support.start_call import QUICK
@@ -27,12 +32,14 @@ TASK = "1990000000000000023"
 TEXT_ONLY = Submission("2037188547966406658", (Node("548", "value", text="2048"),), ())
 # Too long to lie inline, so that it needs the blob store.
 PADDING = "x" * INLINE_BYTES
+NO_REPLY = ("", b"")
 
 
 @dataclass
 class Bench:
     """One start call: the replies that the provider gives, and the blob store's folder."""
 
+    dsn: str
     world: QueueWorld
     folder: Path
     provider: RawServer
@@ -72,6 +79,7 @@ class Bench:
             if PADDING.encode() in b"".join(body for _, body in self.replies):
                 self.break_blobs()
             await starter.start(claimed)
+        await self.world.check()
         return job_id
 
     async def attempt(self, job_id: UUID) -> Attempt:
@@ -88,13 +96,16 @@ async def bench(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Be
         while True:
             await peer.read_request()
             status, body = replies.pop(0)
+            if (status, body) == NO_REPLY:
+                peer.reset()
+                return
             await peer.reply(body, status, "Content-Type: application/json\r\n")
 
     folder = tmp_path / "blobs"
-    async with open_world(await make_database(["queue"])) as world, raw_server(script) as provider:
+    dsn = await make_database(["queue", "observability"])
+    async with open_world(dsn) as world, raw_server(script) as provider:
         await world.fetch("UPDATE queue.accounts SET base_url = $1", provider.url)
-        yield Bench(world, folder, provider, replies)
-        await world.check()
+        yield Bench(dsn, world, folder, provider, replies)
 
 
 def reply(**fields: str) -> tuple[str, bytes]:
@@ -164,3 +175,57 @@ async def test_a_reply_that_can_be_kept_is_kept_with_the_booking(bench: Bench) -
     )
     assert TASK.encode() in row["content"]
     assert await bench.world.notes(job_id) == []
+
+
+async def story(bench: Bench, job_id: UUID, folder: Path) -> Any:
+    """Bring the history to observability; return the view's status and raw_api_response."""
+    await bench.world.check()
+    async with (
+        running_observability(bench.dsn, folder) as service,
+        relaying(bench.world, f"127.0.0.1:{service.port}"),
+    ):
+        await emptied(bench.world)
+    (row,) = await bench.world.fetch(
+        "SELECT status, raw_api_response FROM observability.job_story WHERE id = $1", job_id
+    )
+    raw = row["raw_api_response"]
+    return row["status"], None if raw is None else json.loads(raw)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "raw"),
+    [
+        ("502 Bad Gateway", b"<html>Bad Gateway</html>", {"_text": "<html>Bad Gateway</html>"}),
+        ("200 OK", b"<html>no JSON</html>", {"_text": "<html>no JSON</html>"}),
+        ("500 Oops", b'{"message":"oops"}', {"message": "oops"}),
+        ("503 Busy", b"", {"_text": ""}),
+        ("502 Bad Gateway", b"\xff\xfe", {"_base64": "//4="}),
+    ],
+)
+async def test_an_unreadable_reply_that_decided_is_in_the_view_as_it_came(
+    bench: Bench, tmp_path: Path, status: str, body: bytes, raw: object
+) -> None:
+    bench.replies.append((status, body))
+    job_id = await bench.start()
+    bench.world.later(301)
+    await bench.world.transitions.run(c.CheckDeadline(job_id))
+    assert (await bench.world.job(job_id)).error_class == "submit_unknown"
+    assert await story(bench, job_id, tmp_path) == ("failed", raw)
+
+
+async def test_a_later_answer_takes_the_place_of_an_unreadable_reply(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.replies.append(("502 Bad Gateway", b"<html>Bad Gateway</html>"))
+    job_id = await bench.start()
+    await bench.world.transitions.run(play.callback(job_id, 1, bench.world.now))
+    await bench.world.transitions.run(play.answer(job_id, 1, "oom"))
+    assert await story(bench, job_id, tmp_path) == ("failed", {})
+
+
+async def test_where_no_reply_came_the_view_holds_none(bench: Bench, tmp_path: Path) -> None:
+    bench.replies.append(NO_REPLY)
+    job_id = await bench.start()
+    bench.world.later(301)
+    await bench.world.transitions.run(c.CheckDeadline(job_id))
+    assert await story(bench, job_id, tmp_path) == ("failed", None)
