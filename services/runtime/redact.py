@@ -17,8 +17,10 @@ MASK = b"*"
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        # /runninghub/{token} and /runninghub/video/{token} of our own gateway
-        rb"/runninghub/(?:video/)?(?P<secret>[A-Za-z0-9_\-]{20,})",
+        # /runninghub/{token} and /runninghub/video/{token} of our own gateway, however short the
+        # token, also with JSON's escaped slashes; not the folders of a longer path
+        rb"/runninghub\\*/(?:video\\*/)?(?P<secret>[A-Za-z0-9_\-]{20,}"
+        rb"|[^/?#\s\"'\\<>{}]++(?=[?#\s\"'<>{}]|\\++(?:[^/]|\Z)|\Z))",
         rb"bearer\s+(?P<secret>[^\s\"'\\,;]+)",
         rb"\"(?:api_?key|access_?password|userapikey)\"\s*:\s*\"(?P<secret>[^\"]+)\"",
         # JSON inside a JSON string: the quotes are escaped
@@ -32,7 +34,7 @@ _PATTERNS = tuple(
 )
 
 # Every pattern needs one of these; most log fields have none and are let through at once.
-_MAY_HOLD_SECRET = re.compile(r"/runninghub/|bearer|key|password|[?&]|://", re.IGNORECASE)
+_MAY_HOLD_SECRET = re.compile(r"/runninghub[\\/]|bearer|key|password|[?&]|://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

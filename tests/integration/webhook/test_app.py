@@ -280,6 +280,24 @@ async def test_pipelined_callbacks_are_answered_in_turn(lone: Lone) -> None:
     assert b"".join(row["body"] for row in await inbox_rows(lone.dsn)) == b"ABCDEFGHIJ"
 
 
+@pytest.mark.parametrize("token", ["q", "nineteen-characters", "a.b~c%2Fd"])
+@pytest.mark.parametrize("route", ["/runninghub/", "/runninghub/video/"])
+async def test_a_token_of_any_length_is_in_no_row_and_no_span(
+    lone: Lone, route: str, token: str
+) -> None:
+    exporter = InMemorySpanExporter()
+    stop = record_to(SimpleSpanProcessor(exporter), Resource.create())
+    try:
+        assert (await post(lone.port, f"{route}{token}")).status == 200
+    finally:
+        stop()
+
+    (row,) = await inbox_rows(lone.dsn)
+    assert row["target"].decode() == route + "*" * len(token)
+    for span in exporter.get_finished_spans():
+        assert f"/{token}" not in span.to_json()
+
+
 async def test_the_span_of_a_callback_is_a_root_without_the_token(lone: Lone) -> None:
     exporter = InMemorySpanExporter()
     stop = record_to(SimpleSpanProcessor(exporter), Resource.create())

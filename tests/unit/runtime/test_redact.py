@@ -18,6 +18,13 @@ TOKEN = "Qx" * 21 + "Z"
     [
         (f"POST /runninghub/{TOKEN} 200", TOKEN),
         (f"https://hooks.example.test/runninghub/video/{TOKEN}", TOKEN),
+        ("POST /runninghub/k 200", "k"),
+        ("/runninghub/video", "video"),
+        ("/runninghub/video/nineteen-characters", "nineteen-characters"),
+        ("/runninghub/a.b%2Fc~d?x=1", "a.b%2Fc~d"),
+        ('{"webhookUrl":"https://h.example.test/runninghub/kurz"}', "kurz"),
+        (r'{"webhookUrl":"https:\/\/h.example.test\/runninghub\/video\/kurz"}', "kurz"),
+        (r'{"a":"{\"webhookUrl\":\"https://h.example.test/runninghub/kurz\"}"}', "kurz"),
         ("Authorization: Bearer 0123456789abcdef0123456789abcdef", "0123456789abcdef" * 2),
         ('{"apiKey": "0123456789abcdef", "taskId": "1"}', "0123456789abcdef"),
         (r'{"eventData":"{\"apikey\":\"0123456789abcdef\"}"}', "0123456789abcdef"),
@@ -50,6 +57,8 @@ def test_the_digest_is_of_the_original_bytes() -> None:
         '{"taskId":"1990712044120342283","status":"RUNNING"}',
         "torch.OutOfMemoryError: Allocation on device 0 would exceed allowed memory.",
         "https://cdn.example.test/output/1990712044120342283/ComfyUI_00001_.png",
+        "https://cdn.example.test/runninghub/output/ComfyUI_00001_.png",
+        "POST /runninghub/{token} and /runninghub/video/{token}",
         "",
     ],
 )
@@ -61,6 +70,7 @@ _PARTS = st.sampled_from(
     [
         TOKEN,
         "/runninghub/",
+        r"/runninghub\/video\/",
         "Bearer ",
         '"apiKey": "',
         '\\"accessPassword\\":\\"',
