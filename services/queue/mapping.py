@@ -14,7 +14,14 @@ from services.queue import check
 from services.queue.callbacks import Receipt, ReportedCallback
 from services.queue.canonical import canonical_inputs, params_sha256
 from services.queue.command import RejectMedia
-from services.queue.domain import BadRequestError, JobStatus, MediaFile, Node, Submission
+from services.queue.domain import (
+    Adjustment,
+    BadRequestError,
+    JobStatus,
+    MediaFile,
+    Node,
+    Submission,
+)
 from services.queue.events import outputs_to_proto, to_timestamp
 from services.queue.intake import CreateRequest
 from services.queue.overview import QueueLoad, WaitAnswer
@@ -26,6 +33,7 @@ MAX_INPUT_CHARS = 256 * 1024
 MAX_NODES = 200
 MAX_NODE_CHARS = 64 * 1024
 MAX_MEDIA = 20
+MAX_ADJUSTMENTS = 100
 MAX_FACTS = 50
 MAX_CALLBACKS = 500
 _INSTANCE_TYPES = ("default", "plus")
@@ -94,6 +102,7 @@ def submission_from(message: queue_pb2.Submission) -> Submission:
     check.text("ready.webapp_id", message.webapp_id, 64)
     check.whole("ready.nodes", len(message.nodes), 1, MAX_NODES)
     check.whole("ready.media", len(message.media), 0, MAX_MEDIA)
+    check.whole("ready.adjustments", len(message.adjustments), 0, MAX_ADJUSTMENTS)
     instance_type = message.instance_type or "default"
     if instance_type not in _INSTANCE_TYPES:
         raise BadRequestError(
@@ -104,7 +113,8 @@ def submission_from(message: queue_pb2.Submission) -> Submission:
     if len(names) < len(media):
         raise BadRequestError("two media have the same name", "ready.media.name")
     nodes = [_node_from(each, names) for each in message.nodes]
-    return Submission(message.webapp_id, nodes, media, instance_type)
+    adjustments = [_adjustment_from(each) for each in message.adjustments]
+    return Submission(message.webapp_id, nodes, media, instance_type, adjustments)
 
 
 def rejection_from(job_id: UUID, message: queue_pb2.MediaRejection) -> RejectMedia:
@@ -211,6 +221,16 @@ def _media_from(message: job_pb2.Media) -> MediaFile:
         width=check.whole("ready.media.width", message.width, 0, 1_000_000),
         height=check.whole("ready.media.height", message.height, 0, 1_000_000),
         duration_s=message.duration_s,
+    )
+
+
+def _adjustment_from(message: queue_pb2.Adjustment) -> Adjustment:
+    # A value may be as long as the node that would have held it.
+    return Adjustment(
+        field=check.text("ready.adjustments.field", message.field, check.MAX_NAME, least=1),
+        given=check.text("ready.adjustments.given", message.given, MAX_NODE_CHARS),
+        sent=check.text("ready.adjustments.sent", message.sent, MAX_NODE_CHARS),
+        why=check.text("ready.adjustments.why", message.why, 1000),
     )
 
 

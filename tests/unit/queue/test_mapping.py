@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
-from etapa.queue.v1 import credits_pb2, queue_pb2
+from etapa.queue.v1 import credits_pb2, job_pb2, queue_pb2
 from services.queue import mapping, mapping_operations
 from services.queue.domain import BadRequestError
 from services.runtime.ids import InvalidIdError, new_id
 from tests.support.queue_server import submission
+
+ADJUSTMENT = queue_pb2.Adjustment(field="resolution", given="8192", sent="2048", why="the most")
+
+
+def adjust(ready: queue_pb2.Submission, **spoilt: str) -> None:
+    ready.adjustments.append(ADJUSTMENT)
+    for name, value in spoilt.items():
+        setattr(ready.adjustments[-1], name, value)
+
+
+def full_submission() -> queue_pb2.Submission:
+    """Return a submission in which every field says something."""
+    ready = submission()
+    ready.instance_type = "plus"
+    ready.nodes.append(job_pb2.Node(node_id="2", field_name="url", media_url="image"))
+    ready.media[0].duration_s = 1.5
+    ready.adjustments.append(ADJUSTMENT)
+    return ready
+
+
+def each_field(message: Message) -> Iterator[tuple[Message, FieldDescriptor]]:
+    for descriptor, value in message.ListFields():
+        yield message, descriptor
+        if descriptor.message_type is not None:
+            for inner in value:
+                yield from each_field(inner)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +80,11 @@ def test_a_wrong_field_of_a_new_job_is_named(fields: dict[str, Any], field: str)
         (lambda s: setattr(s.media[0], "sha256", "AB" * 32), "ready.media.sha256"),
         (lambda s: setattr(s.media[0], "bytes", 0), "ready.media.bytes"),
         (lambda s: s.media.append(s.media[0]), "ready.media.name"),
+        (lambda s: s.adjustments.extend([ADJUSTMENT] * 101), "ready.adjustments"),
+        (lambda s: adjust(s, field=""), "ready.adjustments.field"),
+        (lambda s: adjust(s, given="g" * 65_537), "ready.adjustments.given"),
+        (lambda s: adjust(s, sent="a\x00"), "ready.adjustments.sent"),
+        (lambda s: adjust(s, why="w" * 1001), "ready.adjustments.why"),
     ],
 )
 def test_a_wrong_field_of_a_submission_is_named(spoil: Any, field: str) -> None:
@@ -59,6 +93,24 @@ def test_a_wrong_field_of_a_submission_is_named(spoil: Any, field: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         mapping.submission_from(ready)
     assert refused.value.field == field
+
+
+def test_the_full_submission_has_every_field_there_is() -> None:
+    filled = {descriptor.full_name for _, descriptor in each_field(full_submission())}
+    kinds = (queue_pb2.Submission, queue_pb2.Adjustment, job_pb2.Node, job_pb2.Media)
+    assert filled == {field.full_name for kind in kinds for field in kind.DESCRIPTOR.fields}
+
+
+def test_no_field_of_a_submission_is_left_unread() -> None:
+    read = mapping.submission_from(full_submission())
+    for place in range(len(list(each_field(full_submission())))):
+        ready = full_submission()
+        message, descriptor = list(each_field(ready))[place]
+        message.ClearField(descriptor.name)
+        try:
+            assert mapping.submission_from(ready) != read, descriptor.full_name
+        except BadRequestError:
+            continue  # read, and missed
 
 
 def test_a_submission_on_no_particular_machine_runs_on_the_usual_one() -> None:
