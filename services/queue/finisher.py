@@ -7,6 +7,7 @@ final jobs go the same way and are delivered free of charge.
 from __future__ import annotations
 
 import asyncio
+import math
 import mimetypes
 import tempfile
 from collections.abc import Sequence
@@ -19,13 +20,14 @@ from services.queue import store
 from services.queue.command import Command
 from services.queue.domain import Change, Phase, SavedOutput
 from services.queue.lease import LeaseKeeper
-from services.queue.output_content import HEAD_BYTES, check_content
+from services.queue.output_content import HEAD_BYTES, NotTheOutputError, check_content
 from services.queue.recorder import Recorder
 from services.queue.result import Result, results_from_json
 from services.queue.store import Work
 from services.queue.transitions import Hint, Transitions, persist
 from services.runninghub.provider import Provider
 from services.runninghub.request import Account
+from services.runninghub.verdicts import judge_output
 from services.runtime.blobs import BlobStore
 from services.runtime.db import AWAY_ERRORS
 from services.runtime.errors import EtapaError, UnavailableError
@@ -43,6 +45,12 @@ _MAX_OUTPUT_BYTES = 512 * 1024 * 1024
 _RETRY_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 # The provider's file URLs die after about a day (field reports, docs/runninghub-api.md §10).
 _GONE = (403, 404, 410)
+_UNDELIVERED = "output_undelivered"
+# One download, and the least it gets however near the deadline is.
+_DOWNLOAD_S = 120.0
+_LEAST_DOWNLOAD_S = 1.0
+# With less left than this, another try would only run into the deadline.
+_LAST_TRY_S = 10.0
 
 
 class _LostError(Exception):
@@ -179,16 +187,15 @@ class Finisher:
             try:
                 return await self._copy(work, number, result)
             except (FetchError, ForbiddenAddressError, UnavailableError) as error:
-                _raise_if_hopeless(error)
-                if wait_s is None:
-                    message = f"an output could not be saved: {redact_text(str(error))}"
-                    raise _LostError("output_unsavable", message) from error
-                await asyncio.sleep(self._transitions.policy.scaled(wait_s))
+                pause_s = None if wait_s is None else self._transitions.policy.scaled(wait_s)
+                if pause_s is None or _is_hopeless(error) or self._is_over(work, pause_s):
+                    raise _LostError(_class_of(error), _words_of(error)) from error
+                await asyncio.sleep(pause_s)
         raise AssertionError("unreachable: the last wait is None")
 
     async def _copy(self, work: Work, number: int, result: Result) -> SavedOutput:
         account = Account(work.account, work.base_url, work.api_key)
-        limits = FetchLimits(max_bytes=_MAX_OUTPUT_BYTES)
+        limits = FetchLimits(max_bytes=_MAX_OUTPUT_BYTES, total_timeout_s=self._call_s(work))
         with tempfile.TemporaryDirectory(prefix="etapa-output-") as folder:
             path = Path(folder) / "output"
             fetched = await self._provider.download(account, result.url, path, limits)
@@ -206,6 +213,20 @@ class Finisher:
             text=result.text,
         )
 
+    def _is_over(self, work: Work, pause_s: float) -> bool:
+        """Whether after the pause too little is left of the deadline, which knows no reason."""
+        return self._time_left_s(work) - pause_s < self._transitions.policy.scaled(_LAST_TRY_S)
+
+    def _call_s(self, work: Work) -> float:
+        left_s = self._time_left_s(work) - self._transitions.policy.scaled(_LAST_TRY_S) / 2
+        return min(_DOWNLOAD_S, max(left_s, _LEAST_DOWNLOAD_S))
+
+    def _time_left_s(self, work: Work) -> float:
+        # A late success of a final job has no deadline.
+        if work.deadline_at is None:
+            return math.inf
+        return (work.deadline_at - self._transitions.clock()).total_seconds()
+
     def _on_changes(self, changes: Sequence[Change]) -> None:
         for change in changes:
             attempt = change.after.current
@@ -218,17 +239,32 @@ class Finisher:
                 self._hint.set()
 
 
-def _raise_if_hopeless(error: Exception) -> None:
+def _is_hopeless(error: Exception) -> bool:
+    if isinstance(error, FetchError):
+        is_gone = error.failure is FetchFailure.STATUS and error.status in _GONE
+        return is_gone or error.failure in (FetchFailure.TOO_BIG, FetchFailure.BAD_URL)
+    return isinstance(error, ForbiddenAddressError)
+
+
+def _class_of(error: Exception) -> str:
+    """Return whose fault it is: the file host's for what it answered, ours for what we could not.
+
+    How large an output may be is our limit.
+    """
+    if isinstance(error, FetchError):
+        if error.failure is FetchFailure.STATUS:
+            return judge_output("", error.status).error_class
+        return "output_unsavable" if error.failure is FetchFailure.TOO_BIG else _UNDELIVERED
+    is_theirs = isinstance(error, ForbiddenAddressError | NotTheOutputError)
+    return _UNDELIVERED if is_theirs else "output_unsavable"
+
+
+def _words_of(error: Exception) -> str:
     if isinstance(error, ForbiddenAddressError):
-        message = f"the provider names an output at a forbidden address: {redact_text(str(error))}"
-        raise _LostError("output_unsavable", message) from error
-    if not isinstance(error, FetchError):
-        return
-    if error.failure is FetchFailure.STATUS and error.status in _GONE:
-        raise _LostError("output_gone", f"HTTP {error.status} for an output") from error
-    if error.failure in (FetchFailure.TOO_BIG, FetchFailure.BAD_URL):
-        message = f"an output could not be saved: {redact_text(str(error))}"
-        raise _LostError("output_unsavable", message) from error
+        return f"the provider names an output at a forbidden address: {redact_text(str(error))}"
+    if isinstance(error, FetchError) and error.failure is FetchFailure.STATUS:
+        return f"HTTP {error.status} for an output"
+    return f"an output could not be saved: {redact_text(str(error))}"
 
 
 def _read_head(path: Path) -> bytes:

@@ -107,6 +107,8 @@ _ROWS: Final = (
         counts_as_attempt=False,
     ),
     FailureClass("output_gone", _PROVIDER, _AS_IS, Stage.FINALISE),
+    # Its file host failed, or sent something else; in `output_unsavable` our side failed.
+    FailureClass("output_undelivered", _PROVIDER, _AS_IS, Stage.FINALISE),
     FailureClass("output_unsavable", _US, _AS_IS, Stage.FINALISE),
     # --- the user's request
     FailureClass("file_too_big", _USER, _CHANGED, Stage.MEDIA),

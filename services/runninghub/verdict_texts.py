@@ -224,6 +224,16 @@ TEXTS: Final[dict[str, tuple[UserText, UserText]]] = {
         UserText("O resultado não está mais disponível no provedor.", "Tente de novo."),
         UserText("The result is no longer available at the provider.", "Try again."),
     ),
+    "output_undelivered": (
+        UserText(
+            "O resultado ficou pronto, mas o provedor não entregou o arquivo certo.",
+            "Tente de novo em alguns minutos; guardamos o endereço do resultado.",
+        ),
+        UserText(
+            "The result was ready, but the provider did not deliver the right file.",
+            "Try again in a few minutes; we keep the result's address.",
+        ),
+    ),
     "output_unsavable": (
         UserText(
             "O resultado ficou pronto, mas não conseguimos salvá-lo.",

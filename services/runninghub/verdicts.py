@@ -110,9 +110,12 @@ def judge_task(report: TaskReport, stage: Stage = Stage.RUN) -> Verdict | None:
 def judge_output(words: str, http_status: int | None = None) -> Verdict:
     """Judge an output that could not be saved for good; `words` say what was met.
 
-    Where its address answers 403, 404 or 410 it is gone, which is the provider's side.
+    Where its address answers 403, 404 or 410 it is gone; any other status is the file host's fault
+    as well. Without a status the fault is ours.
     """
-    name = "output_gone" if http_status in (403, 404, 410) else "output_unsavable"
+    name = "output_gone" if http_status in (403, 404, 410) else "output_undelivered"
+    if http_status is None:
+        name = "output_unsavable"
     return own_verdict(name, words)
 
 

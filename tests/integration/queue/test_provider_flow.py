@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.queue import command as c
-from services.queue.domain import JobStatus, Step
+from services.queue.domain import Change, JobStatus, Phase, Step
 from services.runninghub.client import Limits
+from services.runninghub.verdicts import Side, failure_class
 from tests.support.emulator import KEY, EmulatorHandle, running_emulator
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_process import FAST, QueueProcess, running_queue
@@ -66,9 +69,45 @@ async def test_an_error_page_in_place_of_an_output_is_not_the_output(
     assert (job.status, job.failed_at_step, job.error_class) == (
         JobStatus.FAILED,
         Step.WEBHOOK_RECEIVED,
-        "output_unsavable",
+        "output_undelivered",
     )
     assert 'sent no image/png but {"code"' in job.error_message
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "words"),
+    [
+        ("http", {"status": 502}, "HTTP 502"),
+        # Beyond the time that finalising has, of which the deadline could not tell the reason.
+        ("slow_answer", {"when": "before", "seconds": 1000}, "an output could not be saved"),
+    ],
+)
+async def test_a_file_host_that_fails_is_the_providers_side(
+    queue: QueueProcess,
+    emulator: EmulatorHandle,
+    action: str,
+    options: dict[str, Any],
+    words: str,
+) -> None:
+    await emulator.admin.add_fault(action, point="file", **options)
+    job = await queue.until(await queue.run())
+    assert (job.failed_at_step, job.error_class) == (Step.WEBHOOK_RECEIVED, "output_undelivered")
+    assert words in job.error_message
+    assert failure_class(job.error_class).side is Side.PROVIDER
+
+
+async def test_a_blob_store_that_fails_is_our_side(queue: QueueProcess, tmp_path: Path) -> None:
+    def break_blobs(changes: Sequence[Change]) -> None:
+        attempt = changes[0].after.current
+        if attempt and attempt.phase is Phase.FINALISING and (tmp_path / "blobs").is_dir():
+            shutil.rmtree(tmp_path / "blobs")
+            (tmp_path / "blobs").write_bytes(b"not a folder")
+
+    queue.world.transitions.listen(break_blobs)
+    job = await queue.until(await queue.run())
+    assert (job.failed_at_step, job.error_class) == (Step.WEBHOOK_RECEIVED, "output_unsavable")
+    assert "the blob store can't be reached" in job.error_message
+    assert failure_class(job.error_class).side is Side.US
 
 
 async def test_an_output_is_asked_for_again_after_an_error_page(

@@ -274,12 +274,16 @@ def test_own_verdict_lies_at_the_stage_given_or_the_usual_one() -> None:
         (403, "output_gone"),
         (404, "output_gone"),
         (410, "output_gone"),
-        (500, "output_unsavable"),
+        (500, "output_undelivered"),
+        (302, "output_undelivered"),
         (None, "output_unsavable"),
     ],
 )
-def test_output_that_is_gone_is_the_provider_s_side(status: int | None, error_class: str) -> None:
+def test_a_status_of_the_file_host_is_the_provider_s_side(
+    status: int | None, error_class: str
+) -> None:
     verdict = judge_output("HTTP", status)
+    assert verdict.failure.side == ("us" if status is None else "provider")
 
     assert (verdict.error_class, verdict.failed_at_step) == (error_class, "webhook_received")
 
