@@ -42,13 +42,20 @@ class Transitions:
         return await self._batcher.submit(command)
 
     def listen(self, listener: Listener) -> None:
-        """Call `listener` with the changes of each commit, after it. It must not block."""
+        """Call `listener` with the changes of each commit, after it. It must not block.
+
+        What it raises is logged and keeps nothing from happening.
+        """
         self._listeners.append(listener)
 
     def announce(self, changes: Sequence[Change]) -> None:
         """Tell the listeners of changes that are committed."""
         for listener in self._listeners:
-            listener(changes)
+            try:
+                listener(changes)
+            except Exception:
+                # It is committed: an error from here on must not make the batch run again.
+                _log.exception("commit_not_told")
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""

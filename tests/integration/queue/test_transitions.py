@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from services.queue import command as c
 from services.queue.claim import Claimed
 from services.queue.domain import (
+    Change,
     JobAlreadyFinalError,
     JobNotPendingError,
     JobStatus,
@@ -409,6 +410,24 @@ async def test_a_bad_item_does_not_take_its_neighbours_along(world: QueueWorld) 
     )
     assert isinstance(results[1], JobNotPendingError)
     assert [(await world.job(job)).status for job in jobs[1:]] == [JobStatus.CANCELLED] * 2
+    await world.check()
+
+
+async def test_a_broken_listener_undoes_nothing_and_keeps_nobody_from_hearing(
+    world: QueueWorld,
+) -> None:
+    heard: list[UUID] = []
+
+    def broken(_changes: Sequence[Change]) -> None:
+        raise RuntimeError("a listener of ours")
+
+    world.transitions.listen(broken)
+    world.transitions.listen(lambda changes: heard.extend(each.after.id for each in changes))
+    job_id = await run_one(world)
+    await world.transitions.run(play.answer(job_id, 1, "success"))
+    assert (await world.job(job_id)).status is JobStatus.RUNNING
+    # Admitted, completed, claimed, begun, accepted, answered.
+    assert heard == [job_id] * 6
     await world.check()
 
 
