@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import uvloop
 
 from bench import report
 from bench.arena import Amount, Arena
-from bench.figures import full_work, storage
 from bench.places import RESULTS
+from bench.programme import FIGURES, Figure
 from bench.provider_client import ProviderProcess
 from bench.result import Row
 from bench.server import BenchServer
-
-Figure = Callable[[Arena], AsyncIterator[Row]]
-FIGURES: dict[str, Figure] = {"full_work": full_work.measure, "storage": storage.measure}
 
 
 def main() -> None:

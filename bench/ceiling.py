@@ -28,6 +28,7 @@ IN_FLIGHT = 500
 # After which steps a body is stored with them: request, response, callback, query.
 _WITH_BODY = {5, 6, 7, 8}
 
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     job_id: UUID
