@@ -21,6 +21,7 @@ from services.runtime.blobs import BlobStore
 from services.runtime.db import Connection, Pool, transaction
 
 BATCH_REQUESTS = 8
+FORGET_BATCH = 200
 _AWAITED = Kept("awaited")
 
 
@@ -88,6 +89,20 @@ async def match_callbacks(conn: Connection, events: Mapping[UUID, Event]) -> lis
         first = min(event.occurred_at for event in events.values())
         await write.insert_deliveries(conn, missing, first)
     return payloads
+
+
+async def forget_unmatched(pool: Pool, before: datetime, batch: int = FORGET_BATCH) -> int:
+    """Forget what was received before and found no job; return how much.
+
+    What came above 64 KiB stays in the blob store, where other payloads may have the same bytes.
+    """
+    total = 0
+    while True:
+        async with transaction(pool) as conn:
+            count = await write.prune_unmatched(conn, before, batch)
+        total += count
+        if count < batch:
+            return total
 
 
 def _unmatched(incoming: IncomingDelivery) -> Delivery:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from services.observability.delivery import forget_unmatched
 from services.observability.partition import ChangePruner, ensure_partitions
 from services.observability.settings import Settings
 from services.runtime.db import AWAY_ERRORS, Pool, migrate
@@ -21,7 +22,7 @@ _log = get_log(__name__)
 
 
 class Keeper:
-    """Makes the service ready, then makes partitions ahead and forgets old changes.
+    """Makes the service ready, then makes partitions ahead and forgets what is old.
 
     `now` is the clock in UTC; `on_ready` is told once, when requests can be served.
     """
@@ -59,6 +60,7 @@ class Keeper:
             await asyncio.sleep(self._turn_s)
             try:
                 await self._pruner.prune(self._pool, clock())
+                await self._forget_unmatched()
                 if clock() >= partitions_due:
                     await self._make_partitions()
                     partitions_due = clock() + PARTITIONS_EVERY_S
@@ -81,6 +83,11 @@ class Keeper:
                 return
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311
             pause_s = min(pause_s * 2, longest_s)
+
+    async def _forget_unmatched(self) -> None:
+        before = self._now() - timedelta(seconds=self._settings.keep_unmatched_s)
+        if count := await forget_unmatched(self._pool, before):
+            _log.info("unmatched_callbacks_forgotten", count=count, before=before.isoformat())
 
     async def _make_partitions(self) -> None:
         await ensure_partitions(self._pool, self._now(), self._settings.partition_days)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from services.runtime.settings import Env
 
+_DAY_S = 24 * 3600.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -20,6 +22,8 @@ class Settings:
     heartbeat_s: float = 15.0
     poll_s: float = 1.0
     feed_keep_s: float = 600.0
+    # Twice as long as the queue remembers a callback, so that a late match still finds its bytes.
+    keep_unmatched_s: float = 14 * _DAY_S
     max_watchers: int = 10_000
     grace_s: float = 5.0
 
@@ -39,6 +43,9 @@ class Settings:
             heartbeat_s=read.number(prefix + "HEARTBEAT_S", cls.heartbeat_s, low=0.05, high=3600),
             poll_s=read.number(prefix + "POLL_S", cls.poll_s, low=0.01, high=60),
             feed_keep_s=read.number(prefix + "FEED_KEEP_S", cls.feed_keep_s, low=1, high=86_400),
+            keep_unmatched_s=read.number(
+                prefix + "KEEP_UNMATCHED_S", cls.keep_unmatched_s, low=60, high=3660 * _DAY_S
+            ),
             max_watchers=read.integer(prefix + "MAX_WATCHERS", cls.max_watchers, low=1),
             grace_s=read.number(prefix + "GRACE_S", cls.grace_s, low=0, high=300),
         )

@@ -198,3 +198,9 @@ async def settle_deliveries(conn: Connection, moved: Collection[tuple[UUID, UUID
         [delivery_id for delivery_id, _ in rows],
         [job_id for _, job_id in rows],
     )
+
+
+async def prune_unmatched(conn: Connection, before: datetime, most: int) -> int:
+    """Forget callbacks that no job has claimed; return how many."""
+    status = await conn.execute(SQL["prune_unmatched"], before, most)
+    return int(status.rpartition(" ")[2])

@@ -11,8 +11,10 @@ import pytest
 
 from etapa.observability.v1 import event_pb2
 from etapa.queue.v1 import job_pb2
+from services.observability.delivery import forget_unmatched
 from services.observability.partition import ensure_partitions
 from services.observability.store.read import read_job
+from services.observability.store.write import read_deliveries
 from services.runtime.db import Pool
 from services.runtime.errors import InvalidInputError
 from services.runtime.ids import new_id
@@ -213,6 +215,36 @@ async def test_a_delivery_repeated_after_it_moved_changes_nothing(desk: Desk) ->
     async with desk.pool.acquire() as conn:
         states = await conn.fetch("SELECT state, body FROM observability.deliveries")
     assert [tuple(row) for row in states] == [("moved", None)]
+
+
+async def test_only_what_no_job_claims_in_time_is_forgotten(desk: Desk) -> None:
+    job, claimed = completed()
+    awaiting, awaited = completed()
+    unknown = [str(new_id()) for _ in range(3)]
+    await desk.deliver(delivery(claimed), *map(delivery, unknown))
+    await desk.record(*job.events, *awaiting.events)
+    received_at = await desk.pool.fetchval(
+        "SELECT min(received_at) FROM observability.deliveries WHERE state = 'unmatched'"
+    )
+    assert await forget_unmatched(desk.pool, received_at) == 0
+    assert await forget_unmatched(desk.pool, received_at + timedelta(seconds=60)) == 3
+    states = await desk.pool.fetch("SELECT delivery_id, state FROM observability.deliveries")
+    assert {(str(row["delivery_id"]), row["state"]) for row in states} == {
+        (claimed, "moved"),
+        (awaited, "awaited"),
+    }
+
+
+async def test_more_than_a_batch_is_forgotten_and_what_is_being_matched_is_left(
+    desk: Desk,
+) -> None:
+    ids = [str(new_id()) for _ in range(8)]
+    await desk.deliver(*map(delivery, ids))
+    async with desk.pool.acquire() as conn, conn.transaction():
+        await read_deliveries(conn, [UUID(ids[4])])
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        assert await forget_unmatched(desk.pool, tomorrow, batch=3) == 7
+    assert await desk.pool.fetchval("SELECT count(*) FROM observability.deliveries") == 1
 
 
 async def test_rows_outside_all_ranges_move_when_their_range_is_made(desk: Desk) -> None:

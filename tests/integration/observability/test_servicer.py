@@ -31,6 +31,7 @@ from tests.support.history import (
 )
 from tests.support.observability import DEADLINE_S, Observability, running_observability
 from tests.support.postgres import MakeDatabase
+from tests.support.waiting import eventually
 
 TOOLS = ("upscaler", "pose_changer", "veste_ai", "video_upscaler")
 PLAN_QUERY = """
@@ -305,6 +306,31 @@ async def test_a_callback_whose_bytes_are_still_to_come_says_so(service: Observa
     assert reason_of(missing.value) == "PAYLOAD_NOT_FOUND"
     await deliver(service, delivery(delivery_id))
     assert (await get_payload(service, delivery_id, job.job_id)).body == CALLBACK
+
+
+async def test_the_running_service_forgets_what_no_job_claimed(dsn: str, tmp_path: Path) -> None:
+    old, young = str(new_id()), str(new_id())
+    async with running_observability(
+        dsn, tmp_path, FEED_KEEP_S="1", KEEP_UNMATCHED_S="86400"
+    ) as service:
+        await deliver(service, delivery(old), delivery(young))
+        conn = await asyncpg.connect(dsn)
+        await conn.execute(
+            "UPDATE observability.deliveries SET received_at = now() - interval '25 h' "
+            "WHERE delivery_id = $1",
+            old,
+        )
+        await conn.close()
+
+        async def is_gone() -> bool:
+            try:
+                await get_payload(service, old)
+            except aio.AioRpcError as error:
+                return reason_of(error) == "PAYLOAD_NOT_FOUND"
+            return False
+
+        await eventually(is_gone)
+        assert (await get_payload(service, young)).body == CALLBACK
 
 
 @pytest.mark.parametrize(

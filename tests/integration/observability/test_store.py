@@ -41,6 +41,7 @@ READS = {
     "list_jobs_of_class": f"51,{EVERYTHING},NULL,NULL,NULL,NULL,'infra'",
     "list_jobs_in_phases": f"51,{EVERYTHING},'{{{{running,failed}}}}','{{{{busy,failed}}}}',NULL",
     "read_changes": "1,1000",
+    "prune_unmatched": "now(),200",
 }
 LED_BY = {
     "list_jobs_of_user": "user_id_job_id",
@@ -48,6 +49,7 @@ LED_BY = {
     "list_jobs_failed_at": "failed_at_step_job_id",
     "list_jobs_of_class": "error_class_job_id",
     "list_jobs_in_phases": "phase_job_id",
+    "prune_unmatched": "received_at",
 }
 
 
