@@ -89,17 +89,27 @@ class BlobStore:
     async def stream(
         self, sha256: str, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to `end` (exclusive) in pieces of some 256 KiB."""
+        """Yield the bytes from `start` up to `end` (exclusive) in pieces of some 256 KiB.
+
+        Raises `BlobNotFoundError`, and `UnavailableError`, between any two pieces.
+        """
         size = await self.size(sha256)
         if size is None:
             raise BlobNotFoundError(sha256)
         end = size if end is None else min(end, size)
         while start < end:
             stop = min(start + CHUNK_BYTES, end)
-            yield bytes(
-                await obstore.get_range_async(self._store, _key(sha256), start=start, end=stop)
-            )
+            yield await self._piece(sha256, start, stop)
             start = stop
+
+    async def _piece(self, sha256: str, start: int, stop: int) -> bytes:
+        key = _key(sha256)
+        try:
+            return bytes(await obstore.get_range_async(self._store, key, start=start, end=stop))
+        except (_MissingError, FileNotFoundError) as error:
+            raise BlobNotFoundError(sha256) from error
+        except BaseError as error:
+            raise _away(error) from error
 
     async def delete(self, sha256: str) -> None:
         """Forget a blob. Idempotent."""

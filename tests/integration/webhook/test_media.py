@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.runtime.blobs import BlobStore
 from services.runtime.media_links import sign_link
 from tests.support.webhook_gateway import (
     MEDIA_KEY,
     Reply,
+    connected,
     exchange,
     gateway_env,
     http_request,
@@ -129,6 +132,20 @@ async def test_a_large_blob_is_streamed_whole(site: Site) -> None:
     reply = await site.get(await site.link(data, "v.mp4"))
 
     assert reply.body == data
+
+
+async def test_a_blob_erased_while_it_is_sent_breaks_the_connection_off(site: Site) -> None:
+    blob = await site.blobs.put(bytes(32 * 1024 * 1024))
+    with capture_logs() as lines:
+        async with connected(site.port) as (reader, writer):
+            writer.write(http_request(link_to(blob.sha256, "v.mp4"), method="GET"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            await site.blobs.delete(blob.sha256)
+            async with asyncio.timeout(20):
+                body = await reader.read()
+    assert b"Content-Length: 33554432" in head
+    assert len(body) < blob.bytes
+    assert [line["event"] for line in lines if line["log_level"] != "info"] == ["media_broken_off"]
 
 
 async def test_every_wrong_link_is_answered_404(site: Site) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.blobs import BlobNotFoundError, BlobStore
+from services.runtime.errors import UnavailableError
 
 
 @pytest.fixture
@@ -30,6 +31,27 @@ async def test_a_file_is_kept_and_streamed_in_ranges(blobs: BlobStore, tmp_path:
     assert b"".join([chunk async for chunk in blobs.stream(blob.sha256)]) == content
     part = [chunk async for chunk in blobs.stream(blob.sha256, 10, 300_000)]
     assert b"".join(part) == content[10:300_000]
+
+
+async def test_a_blob_erased_between_two_pieces_is_missed(blobs: BlobStore) -> None:
+    blob = await blobs.put(bytes(600_000))
+    pieces = blobs.stream(blob.sha256)
+    await anext(pieces)
+    await blobs.delete(blob.sha256)
+    with pytest.raises(BlobNotFoundError):
+        await anext(pieces)
+
+
+async def test_a_store_that_goes_between_two_pieces_is_away(
+    blobs: BlobStore, tmp_path: Path
+) -> None:
+    blob = await blobs.put(bytes(600_000))
+    pieces = blobs.stream(blob.sha256)
+    await anext(pieces)
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    (tmp_path / "blobs").touch()
+    with pytest.raises(UnavailableError):
+        await anext(pieces)
 
 
 async def test_a_put_may_be_repeated(blobs: BlobStore) -> None:
