@@ -1,0 +1,63 @@
+"""The idle figure: one submit over gRPC at a time, until the provider has received the call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from grpc import aio
+
+from bench.peers.completions import Completions
+from bench.peers.front_door import METHOD
+from bench.peers.peer import Peer, Settings
+from bench.peers.work import Provider
+
+# After a job is complete the queue still tidies up (pgqueuer flushes results every 0.1 s).
+_REST_S = 0.15
+_SUBMIT_LIMIT_S = 30.0
+
+
+async def measure(
+    peer: Peer, settings: Settings, completions: Completions, ids: Sequence[int]
+) -> list[float]:
+    """Return in ms, for each job, submit call → start call received by the provider."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bench.peers.front_door",
+        peer.module,
+        env={**os.environ, **settings.to_env()},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    provider = Provider.open(settings.provider_url, connections=1)
+    try:
+        address = (await process.stdout.readline()).decode().strip()
+        await provider.times()
+        async with aio.insecure_channel(address) as channel:
+            submitted = await _submit_each(channel, completions, ids)
+        received = await provider.times()
+    finally:
+        await provider.close()
+        process.stdin.close()
+        await process.wait()
+    return [(received[str(job_id)] - began) / 1e6 for job_id, began in submitted.items()]
+
+
+async def _submit_each(
+    channel: aio.Channel, completions: Completions, ids: Sequence[int]
+) -> dict[int, int]:
+    submit = channel.unary_unary(METHOD)
+    submitted = {}
+    for job_id in ids:
+        await asyncio.sleep(_REST_S)
+        goal = completions.count + 1
+        submitted[job_id] = time.monotonic_ns()
+        await submit(str(job_id).encode(), timeout=_SUBMIT_LIMIT_S)
+        await completions.reach(goal)
+    return submitted
