@@ -40,7 +40,7 @@ class Hints:
         self._due.set()
 
     async def run_sender(self) -> None:
-        """Send hints until cancelled."""
+        """Send hints until cancelled; an error costs one hint only."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -49,7 +49,10 @@ class Hints:
                     await feed.notify_feeds(conn, self._name)
             except AWAY_ERRORS as error:
                 _log.warning("hint_not_sent", error=repr(error))
-                await asyncio.sleep(BACK_OFF_S * random.uniform(0.5, 1))  # noqa: S311
+                await _back_off()
+            except Exception:
+                _log.exception("hint_sender_broke")
+                await _back_off()
             await asyncio.sleep(SHARE_S)
 
     async def run_listener(self) -> None:
@@ -65,7 +68,9 @@ class Hints:
                 await self._listen()
             except AWAY_ERRORS as error:
                 _log.warning("hints_not_heard", error=repr(error))
-            await asyncio.sleep(BACK_OFF_S * random.uniform(0.5, 1))  # noqa: S311
+            except Exception:
+                _log.exception("hint_listener_broke")
+            await _back_off()
 
     async def _listen(self) -> None:
         cut_off = asyncio.Event()
@@ -86,6 +91,10 @@ class Hints:
         if sender != self._name:
             for each in self._feeds:
                 each.hint()
+
+
+async def _back_off() -> None:
+    await asyncio.sleep(BACK_OFF_S * random.uniform(0.5, 1))  # noqa: S311
 
 
 async def _forget(conn: Any, listen: Callable[..., None], on_end: Callable[..., None]) -> None:

@@ -34,7 +34,7 @@ class LeaseKeeper:
             self._held.discard((job_id, attempt))
 
     async def run(self) -> None:
-        """Renew until cancelled."""
+        """Renew until cancelled; an error ends one turn only."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
             if not self._held:
@@ -43,6 +43,9 @@ class LeaseKeeper:
                 await self._renew()
             except AWAY_ERRORS as error:
                 _log.warning("leases_not_renewed", error=type(error).__name__)
+            except Exception:
+                # The next turn comes long before the leases run out.
+                _log.exception("lease_renewal_broke")
 
     async def _renew(self) -> None:
         until = self._transitions.clock() + timedelta(seconds=self._lease_s)

@@ -35,7 +35,7 @@ class Announcer:
         self.announced = asyncio.Event()
 
     async def run(self) -> None:
-        """Announce for ever; `announced` is set after the first success."""
+        """Announce until cancelled; `announced` is set after the first success."""
         failures = 0
         while True:
             try:
@@ -43,6 +43,9 @@ class Announcer:
             except EtapaError as err:
                 failures += 1
                 self._log_failure(failures, err)
+            except Exception:
+                failures += 1
+                log.exception("announcing_broke", listener=self._listener)
             else:
                 self._log_success(failures)
                 failures = 0

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from etapa.queue.v1 import operations_pb2
 from etapa_client import EtapaClient
 from services.tools.announce import Announcer
 from services.tools.registry import load_registry
@@ -39,6 +41,23 @@ async def test_catalogue_is_announced_again_and_again() -> None:
         task.cancel()
     assert recorder.announced[0] == recorder.announced[2]
     await server.stop(0)
+
+
+async def test_an_error_of_ours_costs_one_announcement_only() -> None:
+    errors = [RuntimeError("an error of ours")]
+
+    async def announce(_tools: Sequence[operations_pb2.ToolAnnouncement]) -> None:
+        if errors:
+            raise errors.pop()
+
+    announcer = Announcer(load_registry(), "queue", announce, 60)
+    task = asyncio.create_task(announcer.run())
+    try:
+        async with asyncio.timeout(30):
+            await announcer.announced.wait()
+    finally:
+        task.cancel()
+    assert not errors
 
 
 async def test_listener_that_starts_late_hears_it() -> None:
