@@ -30,6 +30,8 @@ BATCH = 250
 BATCH_BYTES = 5 * 1024 * 1024 // 2
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 2.0
+# Half an hour of them: a peer that was long away may refuse a few before it is itself again.
+LEAST_REFUSALS = 30
 
 Send = Callable[[Sequence[Delivery]], Awaitable[None]]
 
@@ -56,13 +58,19 @@ class _Verdict:
 
 
 class Forwarder:
-    """The loop of one peer. `send` returns once the peer has acknowledged all it was given."""
+    """The loop of one peer. `send` returns once the peer has acknowledged all it was given.
 
-    def __init__(self, pool: Pool, peer: Peer, send: Send, *, poll_s: float) -> None:
+    What the peer still refuses `give_up_s` after its arrival is given up; by None never.
+    """
+
+    def __init__(
+        self, pool: Pool, peer: Peer, send: Send, *, poll_s: float, give_up_s: float | None = None
+    ) -> None:
         self._pool = pool
         self.peer = peer
         self._send = send
         self._poll_s = poll_s
+        self._give_up = timedelta(seconds=give_up_s) if give_up_s is not None else None
         self._new = asyncio.Event()
 
     def wake(self) -> None:
@@ -129,9 +137,7 @@ class Forwarder:
         return verdict
 
     async def _settle(self, conn: Connection, verdict: _Verdict) -> None:
-        for one in verdict.refused:
-            until = datetime.now(UTC) + timedelta(seconds=pause_s(one.refusals + 1))
-            await store.postpone_forward(conn, self.peer, one.delivery.delivery_id, until)
+        await self._set_aside(conn, verdict.refused, datetime.now(UTC))
         if not verdict.acknowledged:
             return
         finished = await store.delete_acknowledged(conn, self.peer, verdict.acknowledged)
@@ -145,6 +151,23 @@ class Forwarder:
             first=str(verdict.acknowledged[0]),
             finished=finished,
         )
+
+    async def _set_aside(self, conn: Connection, refused: Sequence[Claimed], now: datetime) -> None:
+        given_up: list[uuid.UUID] = []
+        for one in refused:
+            if self._is_hopeless(one, now):
+                given_up.append(one.delivery.delivery_id)
+                continue
+            until = now + timedelta(seconds=pause_s(one.refusals + 1))
+            await store.postpone_forward(conn, self.peer, one.delivery.delivery_id, until)
+        if given_up:
+            await store.delete_acknowledged(conn, self.peer, given_up)
+            log.error("callbacks_given_up", peer=self.peer.value, ids=list(map(str, given_up)))
+
+    def _is_hopeless(self, one: Claimed, now: datetime) -> bool:
+        if self._give_up is None or one.refusals < LEAST_REFUSALS:
+            return False
+        return one.delivery.received_at < now - self._give_up
 
     async def _rest(self) -> None:
         try:

@@ -37,7 +37,14 @@ class Gateway:
         to_queue = callback_sender(client.queue.report_callbacks)
         to_observability = bytes_sender(client.intake.record_deliveries, blobs)
         self._forwarders = (
-            Forwarder(pool, Peer.QUEUE, to_queue, poll_s=settings.poll_s),
+            Forwarder(
+                pool,
+                Peer.QUEUE,
+                to_queue,
+                poll_s=settings.poll_s,
+                give_up_s=settings.keep_refused_s,
+            ),
+            # Never given up: only there the bytes are kept that a 200 promised.
             Forwarder(pool, Peer.OBSERVABILITY, to_observability, poll_s=settings.poll_s),
         )
         self.inbox = Inbox(pool, timeout_s=settings.store_timeout_s, on_kept=self._wake)

@@ -24,6 +24,8 @@ class Settings:
     read_timeout_s: float = 5.0
     store_timeout_s: float = 3.0
     poll_s: float = 5.0
+    # As long as the queue itself remembers a callback that it takes; observability has the bytes.
+    keep_refused_s: float = 7 * 24 * 3600.0
     # Longer than the minute for which common proxies keep their connections.
     idle_timeout_s: float = 75.0
     failpoint: Failpoint | None = None
@@ -45,6 +47,7 @@ class Settings:
             read_timeout_s=env.number("ETAPA_WEBHOOK_READ_TIMEOUT_S", 5.0, low=0.1, high=60),
             store_timeout_s=env.number("ETAPA_WEBHOOK_STORE_TIMEOUT_S", 3.0, low=0.1, high=30),
             poll_s=env.number("ETAPA_WEBHOOK_POLL_S", 5.0, low=0.05, high=60),
+            keep_refused_s=env.number("ETAPA_WEBHOOK_KEEP_REFUSED_S", 604_800.0, low=60),
             idle_timeout_s=env.number("ETAPA_WEBHOOK_IDLE_TIMEOUT_S", 75.0, low=0.1, high=3600),
             failpoint=read_failpoint(env),
         )

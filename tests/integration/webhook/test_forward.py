@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
 from services.runtime.blobs import BlobStore
 from services.runtime.db import open_pool
+from services.runtime.errors import UnavailableError
 from services.webhook import store
 from services.webhook.domain import Delivery, Peer
 from services.webhook.forward import Forwarder
@@ -172,6 +175,41 @@ async def test_one_refused_delivery_holds_up_no_other(
         peers.queue.refuses = lambda _: False
         await peers.wait_for(callbacks=20)
         await inbox_is_empty(dsn)
+
+
+@pytest.mark.parametrize(
+    ("peer", "give_up_s", "left"),
+    [
+        (Peer.QUEUE, 3600, {Peer.QUEUE: 2, Peer.OBSERVABILITY: 3}),
+        (Peer.OBSERVABILITY, None, {Peer.QUEUE: 3, Peer.OBSERVABILITY: 3}),
+    ],
+)
+async def test_only_what_is_refused_for_too_long_and_kept_elsewhere_is_given_up(
+    dsn: str, peer: Peer, give_up_s: float | None, left: dict[Peer, int]
+) -> None:
+    async def refuse(deliveries: Sequence[Delivery]) -> None:
+        raise ValueError("not this one")
+
+    async def be_away(deliveries: Sequence[Delivery]) -> None:
+        raise UnavailableError("away")
+
+    pool = await open_pool(dsn, "test")
+    two_hours_ago = datetime.now(UTC) - timedelta(hours=2)
+    old, back = [a_delivery()._replace(received_at=two_hours_ago) for _ in range(2)]
+    refused_often = "UPDATE webhook.forwards SET refusals = 30 WHERE delivery_id <> $1"
+    async with pool.acquire() as conn:
+        await store.insert_deliveries(conn, [old, back, a_delivery()], 5)
+        await conn.execute(refused_often, back.delivery_id)
+    away = Forwarder(pool, peer, be_away, poll_s=60, give_up_s=give_up_s)
+    with pytest.raises(UnavailableError):
+        await away.turn()
+    async with pool.acquire() as conn:
+        assert await store.read_backlog(conn, 9) == {Peer.QUEUE: 3, Peer.OBSERVABILITY: 3}
+    await Forwarder(pool, peer, refuse, poll_s=60, give_up_s=give_up_s).turn()
+    async with pool.acquire() as conn:
+        assert await store.read_backlog(conn, 9) == left
+        assert await conn.fetchval("SELECT count(*) FROM webhook.inbox") == 3
+    await pool.close()
 
 
 async def test_a_delivery_that_cannot_be_told_holds_up_no_other(dsn: str) -> None:
