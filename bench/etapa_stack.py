@@ -57,8 +57,8 @@ async def running(deployment: Deployment, ready_s: float = 60.0) -> AsyncIterato
 
 def stack_settings(deployment: Deployment, addresses: Addresses) -> StackSettings:
     """Return the settings of the stack."""
-    env = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    env |= {
+    env = {
+        **passed_env(),
         "ETAPA_TOOLS_CATALOG": "bench.catalog",
         "ETAPA_QUEUE_USER_ACTIVE_LIMIT": "100000",
         **deployment.env,
@@ -74,6 +74,11 @@ def stack_settings(deployment: Deployment, addresses: Addresses) -> StackSetting
         public_url=f"http://{addresses.webhook}",
         accounts=accounts_setting(deployment.provider_url),
     )
+
+
+def passed_env() -> dict[str, str]:
+    """Return what of this process's environment the services get."""
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
 
 
 def client_of(stack: Stack) -> EtapaClient:

@@ -53,7 +53,7 @@ class Loader:
         completed = await self._wait(jobs, submitted - began, SQL["count_completed"], started_at)
         whole = completed
         if until_told:
-            whole = await self._wait_told()
+            whole = await self.wait_told()
         return Run(jobs, submitted - began, completed - began, whole - began)
 
     async def submit_all(self, jobs: int, in_flight: int) -> None:
@@ -88,7 +88,8 @@ class Loader:
             before, looked = done, now
             await asyncio.sleep(pause_s)
 
-    async def _wait_told(self) -> float:
+    async def wait_told(self) -> float:
+        """Wait until observability has acknowledged everything; return when that was."""
         while int(await self._conn.fetchval(SQL["count_untold"]) or 0):  # noqa: ASYNC110 - it is a database
             await asyncio.sleep(_CLOSEST_S)
         return time.monotonic()

@@ -1,4 +1,4 @@
-"""The least that an HTTP gateway in Python can do: aiohttp on uvloop that reads a body, answers 200.
+"""The least that an HTTP gateway in Python does: aiohttp on uvloop, a body read, 200 answered.
 
 What the gateway's durable 200s are measured against. Prints one JSON line {"port": ...}.
 """

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_by_role(trees: Mapping[str, int]) -> dict[str, float]:
@@ -24,10 +23,10 @@ def cpu_by_role(trees: Mapping[str, int]) -> dict[str, float]:
 
 
 def memory_by_role(trees: Mapping[str, int]) -> dict[str, int]:
-    """Return bytes of private memory (USS, from smaps_rollup) by role, as `cpu_by_role`."""
+    """Return bytes of memory by role, as `cpu_by_role`; what is shared counts in parts (PSS)."""
     held: dict[str, int] = defaultdict(int)
     for name, role, pid in _roles(trees):
-        held[role or name] += _private_bytes(pid)
+        held[role or name] += _bytes_held(pid)
     return dict(held)
 
 
@@ -71,12 +70,12 @@ def _cpu_s(pid: int) -> float:
     return sum(int(value) for value in fields[11:15]) / _TICKS if fields else 0.0
 
 
-def _private_bytes(pid: int) -> int:
+def _bytes_held(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _stat(pid: int) -> list[str]:

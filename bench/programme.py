@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from bench.arena import Arena
-from bench.figures import full_work, gateway, idle, intake, storage, submit, watchers
+from bench.figures import (
+    backlog,
+    full_work,
+    gateway,
+    history,
+    house,
+    idle,
+    intake,
+    shapes,
+    storage,
+    submit,
+    watchers,
+)
 from bench.result import Row
 
 Figure = Callable[[Arena], AsyncIterator[Row]]
@@ -18,4 +30,9 @@ FIGURES: dict[str, Figure] = {
     "submit": submit.measure,
     "gateway": gateway.measure,
     "watchers": watchers.measure,
+    "house": house.measure,
+    "tracing": shapes.tracing,
+    "history": history.measure,
+    "backlog": backlog.measure,
+    "scaling": shapes.scaling,
 }

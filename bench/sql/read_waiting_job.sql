@@ -1,0 +1,3 @@
+-- The one job that waits.
+-- No values.
+SELECT id FROM queue.jobs WHERE status = 'queued'
