@@ -6,9 +6,8 @@ import asyncio
 import os
 from collections.abc import Mapping
 
-from etapa_client import EtapaClient
 from services.console.app import make_app
-from services.console.desk import Desk
+from services.console.desk import open_desk
 from services.console.settings import Settings
 from services.runtime.http_server import HttpServer
 from services.runtime.log import get_log
@@ -23,14 +22,8 @@ GRACE_S = 5.0
 async def main(env: Mapping[str, str], stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
     settings = Settings.from_env(env)
-    async with EtapaClient(
-        queue=settings.queue_address,
-        tools=settings.tools_address,
-        observability=settings.observability_address,
-        caller="console",
-        tracer=ClientTracer(),
-    ) as client:
-        server = HttpServer(settings.listen, make_app(Desk(client, settings)))
+    async with open_desk(settings, ClientTracer()) as desk:
+        server = HttpServer(settings.listen, make_app(desk))
         port = await server.start()
         log.info("console_listening", port=port)
         try:

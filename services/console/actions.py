@@ -56,7 +56,7 @@ async def cancel(request: web.Request) -> web.Response:
         raise web.HTTPSeeOther(f"/jobs/{job_id}")
     if (await posted_fields(request)).get("view") == "page":
         return web.Response(status=204, headers={"HX-Trigger": "job-acted"})
-    story = await read_story(desk.client, job_id)
+    story = await read_story(desk.reader, job_id)
     card = card_of(story, language_of(request), desk.now())
     return render(request, "parts/card.html", card=card)
 

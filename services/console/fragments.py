@@ -71,19 +71,19 @@ async def payload_bytes(request: web.Request) -> web.Response:
 async def context(request: web.Request) -> web.Response:
     """Show whether it is only this job: same failure elsewhere, last success, the account."""
     desk = desk_of(request)
-    trail = await desk.client.trail.get_trail(job_id_of(request), timeout_s=READ_S)
+    trail = await desk.reader.trail.get_trail(job_id_of(request), timeout_s=READ_S)
     now = desk.now()
     same, success, accounts = await asyncio.gather(
         optional(_same_failures(request, trail)),
         optional(
-            desk.client.trail.list_jobs(
+            desk.reader.trail.list_jobs(
                 tool=trail.job.tool,
                 statuses=[job_pb2.JOB_STATUS_COMPLETED],
                 page_size=1,
                 timeout_s=READ_S,
             )
         ),
-        optional(desk.client.operations.list_accounts(timeout_s=READ_S)),
+        optional(desk.reader.operations.list_accounts(timeout_s=READ_S)),
     )
     return render(
         request,
@@ -100,13 +100,13 @@ async def context(request: web.Request) -> web.Response:
 async def balance(request: web.Request) -> web.Response:
     """Show what the user can spend."""
     found = await optional(
-        desk_of(request).client.credits.get_balance(user_of(request), timeout_s=READ_S)
+        desk_of(request).reader.credits.get_balance(user_of(request), timeout_s=READ_S)
     )
     return render(request, "parts/balance.html", balance=found)
 
 
 async def _payload(request: web.Request) -> trail_pb2.GetPayloadResponse:
-    return await desk_of(request).client.trail.get_payload(
+    return await desk_of(request).reader.trail.get_payload(
         request.match_info["payload_id"], job_id=job_id_of(request), timeout_s=READ_S
     )
 
@@ -117,7 +117,7 @@ async def _same_failures(
     if not trail.job.error_class:
         return trail_pb2.ListJobsResponse()
     desk = desk_of(request)
-    return await desk.client.trail.list_jobs(
+    return await desk.reader.trail.list_jobs(
         error_class=trail.job.error_class,
         created_from=desk.now() - SAME_FAILURE_SPAN,
         page_size=200,

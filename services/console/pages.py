@@ -30,7 +30,7 @@ CARDS, PAGE_SIZE = 6, 50
 
 async def tools(request: web.Request) -> web.Response:
     """List the tools."""
-    answer = await desk_of(request).client.tools.list_tools(page_size=200, timeout_s=READ_S)
+    answer = await desk_of(request).reader.tools.list_tools(page_size=200, timeout_s=READ_S)
     return render(request, "tools.html", tools=answer.tools)
 
 
@@ -39,7 +39,7 @@ async def tool(request: web.Request) -> web.Response:
     desk, language = desk_of(request), language_of(request)
     name = request.match_info["tool"]
     found, stories = await asyncio.gather(
-        desk.client.tools.describe_tool(name, timeout_s=READ_S),
+        desk.reader.tools.describe_tool(name, timeout_s=READ_S),
         optional(_last_stories(desk, user_of(request), name)),
     )
     return render(
@@ -67,8 +67,8 @@ async def jobs(request: web.Request) -> web.Response:
     if filters["status"] and filters["status"] not in STATUSES:
         raise BadFilterError(filters["status"])
     listed, found = await asyncio.gather(
-        _listed(desk.client, filters, request.query.get("page", "")),
-        optional(_tool_names(desk.client)),
+        _listed(desk.reader, filters, request.query.get("page", "")),
+        optional(_tool_names(desk.reader)),
     )
     next_query = urlencode({**filters, "page": listed.next_page}) if listed.next_page else ""
     return render(
@@ -90,8 +90,8 @@ async def find(request: web.Request) -> web.Response:
     query = request.query.get("q", "").strip()[:2000]
     if not query:
         raise web.HTTPSeeOther("/jobs")
-    matches = await optional(desk.client.trail.find(query, timeout_s=READ_S))
-    if not matches and (known := await _known_job(desk.client, query)):
+    matches = await optional(desk.reader.trail.find(query, timeout_s=READ_S))
+    if not matches and (known := await _known_job(desk.reader, query)):
         raise web.HTTPSeeOther(f"/jobs/{known}")
     if matches and len(matches) == 1:
         raise web.HTTPSeeOther(f"/jobs/{matches[0].job.job_id}")
@@ -101,9 +101,9 @@ async def find(request: web.Request) -> web.Response:
 
 async def queue(request: web.Request) -> web.Response:
     """Show what runs and what waits, and the accounts."""
-    client = desk_of(request).client
+    reader = desk_of(request).reader
     load, accounts = await asyncio.gather(
-        client.queue.get_queue(timeout_s=READ_S), client.operations.list_accounts(timeout_s=READ_S)
+        reader.queue.get_queue(timeout_s=READ_S), reader.operations.list_accounts(timeout_s=READ_S)
     )
     template = "parts/queue.html" if request.headers.get("HX-Request") else "queue.html"
     return render(request, template, load=load, accounts=accounts, now=desk_of(request).now())
@@ -160,10 +160,10 @@ async def _tool_names(client: EtapaClient) -> list[tools_pb2.ToolInfo]:
 
 
 async def _last_stories(desk: Desk, user: str, tool_name: str) -> list[Story]:
-    answer = await desk.client.queue.list_jobs(
+    answer = await desk.reader.queue.list_jobs(
         user_id=user, tool=tool_name, page_size=CARDS, timeout_s=READ_S
     )
-    return list(await asyncio.gather(*(_story_of(desk.client, known) for known in answer.jobs)))
+    return list(await asyncio.gather(*(_story_of(desk.reader, known) for known in answer.jobs)))
 
 
 async def _story_of(client: EtapaClient, known: job_pb2.Job) -> Story:

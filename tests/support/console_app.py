@@ -6,14 +6,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from services.console.app import make_app
-from services.console.desk import Desk
+from services.console.desk import Desk, open_desk
 from services.console.settings import Settings
 from services.runtime.http_server import HttpServer
 from tests.support.console_world import World
@@ -99,8 +99,10 @@ class Browser:
 @asynccontextmanager
 async def running_console(world: World, **settings: Any) -> AsyncIterator[Browser]:
     """Run a console in front of the world; `settings` change its defaults."""
-    async with serving_world(world) as client:
-        desk = Desk(client, replace(Settings(), **settings))
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving_world(world))
+        served = {f"{name}_address": address for name in ("queue", "tools", "observability")}
+        desk = await stack.enter_async_context(open_desk(Settings(**served | settings)))
         server = HttpServer("127.0.0.1:0", make_app(desk))
         await server.start()
         # Cookies of plain addresses are kept, too.

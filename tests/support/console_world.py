@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import (
@@ -58,7 +59,7 @@ class CursorExpiredError(ExpiredError):
 
 
 class World:
-    """What the services know; `away` names those that do not answer."""
+    """What the services know; `away` names those that do not answer, `refused` counts the calls."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, job_pb2.Job] = {}
@@ -69,6 +70,7 @@ class World:
         self.tools = {tool.name: tool_to_proto(tool) for tool in load_registry()}
         self.balance = 540
         self.away: set[str] = set()
+        self.refused: Counter[str] = Counter()
         self.runs: list[tuple[tools_pb2.RunToolHeader, dict[str, bytes]]] = []
         self.largest_chunk = 0
         self.retried: list[queue_pb2.RetryJobRequest] = []
@@ -100,6 +102,7 @@ class World:
     def need(self, service: str) -> None:
         """Raise where the service is away."""
         if service in self.away:
+            self.refused[service] += 1
             raise UnavailableError(f"{service} is away")
 
     def job(self, job_id: str) -> job_pb2.Job:

@@ -16,7 +16,6 @@ from etapa.queue.v1 import (
     queue_pb2_grpc,
 )
 from etapa.tools.v1 import tools_pb2, tools_pb2_grpc
-from etapa_client import EtapaClient
 from services.runtime.grpc_server import GrpcServer
 from tests.support.console_world import (
     FINAL,
@@ -234,8 +233,8 @@ class _Tools(tools_pb2_grpc.ToolsServiceServicer):
 
 
 @asynccontextmanager
-async def serving_world(world: World) -> AsyncIterator[EtapaClient]:
-    """Serve the world over gRPC and yield a client of it."""
+async def serving_world(world: World) -> AsyncIterator[str]:
+    """Serve the world over gRPC and yield its address."""
     server = GrpcServer("127.0.0.1:0")
     server.add(
         queue_pb2_grpc.add_QueueServiceServicer_to_server,
@@ -263,10 +262,7 @@ async def serving_world(world: World) -> AsyncIterator[EtapaClient]:
         "etapa.tools.v1.ToolsService",
     )
     await server.start()
-    address = f"127.0.0.1:{server.port}"
-    client = EtapaClient(queue=address, tools=address, observability=address, caller="console")
     try:
-        yield client
+        yield f"127.0.0.1:{server.port}"
     finally:
-        await client.close()
         await server.stop(0)

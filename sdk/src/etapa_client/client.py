@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -21,7 +22,8 @@ class EtapaClient:
 
     Addresses are `host:port`; one that is not given is only missed when it is needed. `caller`
     is the scope of request ids. `tracer` sees every call once; `interceptors` see each attempt.
-    `attempts` bounds how often a call that may be repeated is made, the first time included.
+    `attempts` bounds how often a call that may be repeated is made, the first time included; it
+    is not repeated where that would mean to wait longer than `longest_pause_s`.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class EtapaClient:
         caller: str = "",
         tracer: CallTracer | None = None,
         attempts: int = ATTEMPTS,
+        longest_pause_s: float = math.inf,
     ) -> None:
-        more = (interceptors, tracer, attempts)
+        more = (interceptors, tracer, attempts, longest_pause_s)
         to_queue = Connection(queue, "queue", *more)
         to_tools = Connection(tools, "tools", *more)
         to_observability = Connection(observability, "observability", *more)

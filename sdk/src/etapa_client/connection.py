@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -112,9 +113,11 @@ class Connection:
         interceptors: Sequence[aio.ClientInterceptor] = (),
         tracer: CallTracer | None = None,
         attempts: int = ATTEMPTS,
+        longest_pause_s: float = math.inf,
     ) -> None:
         self.address = address
         self._most = attempts
+        self._longest_pause_s = longest_pause_s
         self._service = service
         self._interceptors = interceptors
         self._tracer: CallTracer = tracer or NoTracer()
@@ -193,6 +196,8 @@ class Connection:
                     raise
                 pause_s = max(backoff_s(attempt), error_from(call_error, "").retry_after_s)
                 if attempt >= self._most or clock() + pause_s >= end:
+                    raise
+                if pause_s > self._longest_pause_s:
                     raise
             await asyncio.sleep(pause_s)
 

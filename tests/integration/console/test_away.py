@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import grpc
+import pytest
+from grpc import aio
+
+from etapa_client.connection import ATTEMPTS
 from tests.support import console_jobs as known
-from tests.support.console_app import Browser
+from tests.support.console_app import Browser, running_console
+from tests.support.console_world import World
 
 QUEUE_AWAY = "A fila não responde: mostrado o que se sabe."
 HISTORY_AWAY = "O histórico não responde: mostrado o que se sabe."
@@ -49,6 +55,50 @@ async def test_a_tool_page_does_without_the_queue(console: Browser) -> None:
     reply = await console.get("/tools/upscaler")
     assert (reply.status, QUEUE_AWAY in reply.text) == (200, True)
     assert "saldo indisponível" in (await console.part("/balance")).text
+
+
+@pytest.mark.parametrize("path", [f"/jobs/{known.FAILED}", "/jobs", "/tools/upscaler"])
+async def test_a_page_asks_a_service_that_says_it_is_away_only_once(
+    console: Browser, path: str
+) -> None:
+    await console.world.set_away("queue", "observability")
+    await console.get(path)
+    assert set(console.world.refused.values()) == {1}
+
+
+async def test_an_action_is_tried_again_where_a_page_is_not(console: Browser) -> None:
+    await console.visit()
+    await console.world.set_away("queue")
+    await console.post(f"/jobs/{known.FAILED}/retry", data={"request_id": "r"})
+    assert console.world.refused["queue"] == ATTEMPTS
+
+
+async def test_a_page_asks_a_second_time_where_the_connection_may_have_broken() -> None:
+    broken = Broken()
+    server = aio.server()
+    server.add_generic_rpc_handlers((broken,))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        async with running_console(World(), tools_address=address) as console:
+            assert (await console.get("/tools")).status == 503
+    finally:
+        await server.stop(0)
+    assert broken.calls == ["/etapa.tools.v1.ToolsService/ListTools"] * 2
+
+
+class Broken(grpc.GenericRpcHandler):
+    """Answers every call as a connection that breaks would."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def service(self, handler_call_details: Any) -> Any:
+        self.calls.append(handler_call_details.method)
+        return grpc.unary_unary_rpc_method_handler(self._break)
+
+    async def _break(self, _request: bytes, context: Any) -> None:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 
 
 @pytest.mark.parametrize(

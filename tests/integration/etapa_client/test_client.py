@@ -142,6 +142,31 @@ async def test_repeats_stay_within_one_deadline() -> None:
     assert servicer.calls == 1
 
 
+async def test_no_repeat_waits_longer_than_the_longest_pause() -> None:
+    servicer = SmallCredits(failing(kinds.UnavailableError("Soon."), times=1))
+    async with (
+        serving(servicer) as server,
+        EtapaClient(queue=f"127.0.0.1:{server.port}", longest_pause_s=0.2) as etapa,
+    ):
+        with pytest.raises(errors.UnavailableError):
+            await etapa.credits.get_balance("u")
+    assert servicer.calls == 1
+
+
+async def test_a_repeat_that_need_not_wait_long_is_made() -> None:
+    async def act(_request: Any, context: Any) -> None:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "no")
+
+    servicer = SmallCredits(act)
+    async with (
+        serving(servicer) as server,
+        EtapaClient(queue=f"127.0.0.1:{server.port}", attempts=2, longest_pause_s=0.2) as etapa,
+    ):
+        with pytest.raises(errors.UnavailableError):
+            await etapa.credits.get_balance("u")
+    assert servicer.calls == 2
+
+
 Call = Callable[[EtapaClient], Awaitable[Any]]
 REPEATED: list[tuple[str, Call, int]] = [
     ("create", lambda e: e.queue.create_job(request_id="r", user_id="u", tool="t"), 2),
