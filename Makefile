@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup lock protos drift format lint types contracts sizes check sdk-bounds deploy image map unit integration e2e browser chromium test demo up new-tool clean
-CODE := services sdk/src/etapa_client tests scripts
+.PHONY: help setup lock protos drift format lint types contracts sizes check sdk-bounds deploy image map unit integration e2e browser chromium test demo up bench-setup bench new-tool clean
+CODE := services sdk/src/etapa_client tests scripts bench
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
 help: ## show this list
@@ -46,7 +46,7 @@ lint: setup
 	$(BIN)/buf lint
 
 types: setup
-	$(BIN)/mypy services sdk/src/etapa_client tests
+	$(BIN)/mypy services sdk/src/etapa_client tests bench
 
 contracts: setup
 	$(BIN)/lint-imports
@@ -103,6 +103,12 @@ chromium:
 
 test: check image chromium ## everything that CI runs
 	$(PYTEST) tests
+
+bench-setup: setup ## make the peers' own environment, for bench
+	bench/peers/setup.sh
+
+bench: bench-setup ## measure Etapa, its peers and the ceiling: QUICK=1 in minutes, ONLY=full_work,idle
+	$(BIN)/python -m bench $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 new-tool: setup ## write the one file of a new tool: NAME=… [APP=… CREDITS=…]
 	$(BIN)/python scripts/new_tool.py "$(NAME)" $(if $(APP),--app $(APP)) $(if $(CREDITS),--credits $(CREDITS))

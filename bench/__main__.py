@@ -28,6 +28,7 @@ def main() -> None:
     name = "latest.json" if is_whole else "partial.json"
     path = RESULTS / name
     report.write(rows, path, seconds=time.monotonic() - began, is_quick=options.quick)
+    report.draw(path)
     print(f"written to {path.relative_to(RESULTS.parent.parent)}")
 
 

@@ -13,6 +13,7 @@ from bench.figures import (
     house,
     idle,
     intake,
+    sanity,
     shapes,
     storage,
     submit,
@@ -23,6 +24,7 @@ from bench.result import Row
 Figure = Callable[[Arena], AsyncIterator[Row]]
 
 FIGURES: dict[str, Figure] = {
+    "sanity": sanity.measure,
     "full_work": full_work.measure,
     "storage": storage.measure,
     "idle": idle.measure,

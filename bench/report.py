@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.lineup import PEERS_PYTHON
+from bench.places import ROOT
 from bench.result import Row
 from bench.server import SERVER_OPTIONS
 
@@ -57,6 +60,15 @@ def write(rows: Sequence[Row], path: Path, *, seconds: float, is_quick: bool) ->
         "rows": [row.as_json() for row in rows],
     }
     path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def draw(path: Path) -> None:
+    """Draw the plot beside the results, where the peers' environment with matplotlib is."""
+    if not PEERS_PYTHON.exists():
+        print("no plot: `make bench-setup` makes the environment that draws it")
+        return
+    command = [str(PEERS_PYTHON), "-m", "bench.plot", str(path)]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def machine() -> dict[str, Any]:

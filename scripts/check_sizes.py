@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("services", "sdk/src/etapa_client", "tests", "scripts")
+FOLDERS = ("services", "sdk/src/etapa_client", "tests", "scripts", "bench")
 FILE_LINES, FUNCTION_LINES = 500, 60
 LONG_FILE, LONG_FUNCTION = 300, 40
 

@@ -75,14 +75,14 @@ async def _under_load(arena: Arena) -> AsyncIterator[Row]:
     async with arena.contestant(etapa_spec()) as etapa:
         warm = await etapa.do("run", jobs=300, in_flight=256)
         conn = await asyncpg.connect(arena.server.dsn("bench_etapa"))
-        before = await conn.fetchrow(SQL["measure_disk"])
+        (before,) = await conn.fetch(SQL["measure_disk"])
         jobs = max(int(300 / warm["seconds"] * arena.amount.seconds * 2), 500)
         running = asyncio.create_task(etapa.do("run", jobs=jobs, in_flight=256))
         most = await _most_memory(arena, etapa, running)
         await running
         await conn.execute("VACUUM", timeout=300)
         await conn.execute("CHECKPOINT")
-        after = await conn.fetchrow(SQL["measure_disk"])
+        (after,) = await conn.fetch(SQL["measure_disk"])
         ratio = await _payload_ratio(conn)
         await conn.close()
     for role, size in most.items():
@@ -106,7 +106,7 @@ async def _most_memory(
 
 async def _payload_ratio(conn: asyncpg.Connection[asyncpg.Record]) -> float:
     """Return all of the payload tables' bytes, indexes included, by the bytes of raw bodies."""
-    disk = await conn.fetchrow(SQL["measure_disk"])
+    (disk,) = await conn.fetch(SQL["measure_disk"])
     count = int(await conn.fetchval(SQL["count_payloads"]) or 0)
     sample = await conn.fetch(SQL["sample_bodies"], 5000)
     raw = sum(_raw_size(row["encoding"], bytes(row["body"])) for row in sample)
