@@ -9,12 +9,11 @@ import typer
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
-from etapa_client.errors import UnavailableError
 from etapa_client.names import FINAL_STATUSES
 from services.cli.follow import Display, follow_to_end, wait_final
 from services.cli.language import Words
 from services.cli.session import Session, explain
-from services.cli.story import Story, read_whole_story, story_to_json
+from services.cli.story import AWAY, Story, read_whole_story, story_to_json
 from services.cli.trail_view import arriving_line, ending, headline
 
 EXIT_JOB_FAILED = 3
@@ -53,7 +52,7 @@ async def _read_if_there(session: Session, client: EtapaClient, job_id: str) -> 
     """Return the story; while the history is away, what the queue says of the end."""
     try:
         return await read_whole_story(client, job_id)
-    except UnavailableError as error:
+    except AWAY as error:
         session.warn(explain(session, error))
         job = await client.queue.get_job(job_id)
         return Story(trail_pb2.GetTrailResponse(job=trail_pb2.JobSummary(job_id=job_id)), job)

@@ -10,12 +10,19 @@ from typing import Any
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
-from etapa_client.errors import JobNotFoundError, UnavailableError
+from etapa_client.errors import (
+    DeadlineExceededError,
+    EtapaError,
+    JobNotFoundError,
+    UnavailableError,
+)
 from etapa_client.names import STATUS_NAMES, STEP_NAMES
 from etapa_client.trail import trail_to_json
 from services.cli.backoff import pauses
 
 CATCH_UP_S = 30.0
+# A service that gives no answer in time is as good as away: the other one's is shown.
+AWAY = (UnavailableError, DeadlineExceededError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,10 @@ class Story:
         return max(self.job.seq - self.trail.through_seq, 0) if self.job is not None else 0
 
 
-async def read_story(client: EtapaClient, job_id: str) -> tuple[Story, UnavailableError | None]:
+async def read_story(client: EtapaClient, job_id: str) -> tuple[Story, EtapaError | None]:
     """Return the story with what is away, if one of the two services does not answer.
 
-    Raises JobNotFoundError where neither knows the job, and UnavailableError where both are away.
+    Raises JobNotFoundError where neither knows the job, and one of `AWAY` where both are away.
     """
     answers = await asyncio.gather(
         client.trail.get_trail(job_id), client.queue.get_job(job_id), return_exceptions=True
@@ -72,12 +79,11 @@ async def read_story(client: EtapaClient, job_id: str) -> tuple[Story, Unavailab
     trail, job = answers
     problems = [answer for answer in answers if isinstance(answer, BaseException)]
     for problem in problems:
-        if not isinstance(problem, JobNotFoundError | UnavailableError):
+        if not isinstance(problem, (JobNotFoundError, *AWAY)):
             raise problem
+    away = [problem for problem in problems if isinstance(problem, AWAY)]
     if isinstance(trail, BaseException) and isinstance(job, BaseException):
-        away = [problem for problem in problems if isinstance(problem, UnavailableError)]
         raise (away or problems)[0]
-    away = [problem for problem in problems if isinstance(problem, UnavailableError)]
     found_job = None if isinstance(job, BaseException) else job
     if isinstance(trail, BaseException):  # the queue knows it, its history is on the way
         trail = trail_pb2.GetTrailResponse(job=trail_pb2.JobSummary(job_id=job_id))
@@ -89,7 +95,7 @@ async def read_whole_story(
 ) -> Story:
     """Return the story once the trail has all that the queue has told, or after `timeout_s`.
 
-    What is missing then is in `arriving`. Raises UnavailableError where the history is away.
+    What is missing then is in `arriving`. Raises one of `AWAY` where the history is away.
     """
     job = await client.queue.get_job(job_id)
     with suppress(TimeoutError):  # what there is, is shown; `arriving` tells what is not

@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import grpc
+
 from etapa.queue.v1 import (
     credits_pb2,
     credits_pb2_grpc,
@@ -62,6 +64,7 @@ class WorldQueue(SmallQueue):
         self.cancelled: list[queue_pb2.CancelJobRequest] = []
         self.retried: list[queue_pb2.RetryJobRequest] = []
         self.retry_as = ""
+        self.is_overdue = False
 
     def end(self, job_id: str, status: job_pb2.JobStatus.ValueType, seq: int) -> None:
         """Let a job become final, and those who wait know it."""
@@ -76,7 +79,9 @@ class WorldQueue(SmallQueue):
         return self.jobs[job_id]
 
     async def GetJob(self, request: Any, context: Any) -> Any:
-        """Answer with the job."""
+        """Answer with the job, or in no good time."""
+        if self.is_overdue:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time")
         return queue_pb2.GetJobResponse(job=self._find(request.job_id))
 
     async def WaitJob(self, request: Any, context: Any) -> Any:

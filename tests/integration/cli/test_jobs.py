@@ -109,6 +109,16 @@ async def test_a_queue_that_is_away_leaves_the_history(world: World) -> None:
     assert "127.0.0.1:9" in done.err
 
 
+async def test_a_queue_that_answers_in_no_good_time_leaves_the_history(world: World) -> None:
+    job, _ = completed()
+    await world.observability.record_jobs(job)
+    world.queue.is_overdue = True
+    done = await world.etapa("job", job.job_id, "--json")
+    assert done.code == 0
+    assert done.objects[0]["through_seq"] == len(job.events)
+    assert "gave no answer in time" in done.err
+
+
 async def test_a_payload_is_printed_to_the_byte(world: World) -> None:
     job, evidence = failed()
     await world.observability.record_jobs(job)
