@@ -6,6 +6,7 @@ It exists for tests and demos. Nothing here is reachable on the provider's port.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ class Admin:
     async def log(self, request: web.Request) -> web.Response:
         """Return entries after `after`; with `wait_s`, wait until there is one."""
         after = _whole(request, "after", 0)
-        wait_s = min(float(request.query.get("wait_s", "0")), LONGEST_WAIT_S)
+        wait_s = min(_seconds(request, "wait_s"), LONGEST_WAIT_S)
         journal = self.provider.journal
         if wait_s > 0:
             await journal.wait(after, wait_s)
@@ -141,9 +142,20 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _whole(request: web.Request, name: str, default: int) -> int:
     raw = request.query.get(name, str(default))
-    if not raw.isdigit():
+    if not (raw.isascii() and raw.isdigit()):
         raise InvalidInputError(f"{name}={raw!r} is not a whole number", name)
     return int(raw)
+
+
+def _seconds(request: web.Request, name: str) -> float:
+    raw = request.query.get(name, "0")
+    try:
+        value = float(raw)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise InvalidInputError(f"{name}={raw!r} is not a number of seconds", name)
+    return value
 
 
 async def _object(request: web.Request) -> dict[str, Any]:

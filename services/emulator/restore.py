@@ -102,6 +102,7 @@ def task_from(entry: Entry) -> Task:
         queue_s=entry["queue_s"],
         accepted_at=entry["accepted_at"],
         faults=tuple(faults),
+        prompt_tips=entry.get("prompt_tips", ""),  # a journal of before 2026-11-24 has none
     )
 
 

@@ -173,6 +173,7 @@ class Task:
             "cost_s": self.cost_s,
             "is_personal": self.is_personal,
             "client_id": self.client_id,
+            "prompt_tips": self.prompt_tips,
             "run_s": self.run_s,
             "queue_s": self.queue_s,
             "accepted_at": self.accepted_at,

@@ -48,8 +48,8 @@ class Settings:
         settings = cls(
             listen=read.address("ETAPA_TOOLS_LISTEN", "127.0.0.1:50052"),
             catalog=read.text("ETAPA_TOOLS_CATALOG", "services.tools.catalog"),
-            queue_address=read.text("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
-            observability_address=read.text("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
+            queue_address=read.target("ETAPA_QUEUE_ADDRESS", "127.0.0.1:50051"),
+            observability_address=read.target("ETAPA_OBSERVABILITY_ADDRESS", "127.0.0.1:50053"),
             blobs=read.home("ETAPA_BLOBS", "blobs"),
             temp_folder=Path(read.home("ETAPA_TOOLS_TEMP_FOLDER", "uploads")),
             fetch_allow=_networks(read, "ETAPA_TOOLS_FETCH_ALLOW"),

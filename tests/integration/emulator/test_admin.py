@@ -106,6 +106,23 @@ async def test_a_rule_that_could_never_act_is_refused(
         assert field in (await reply.json())["message"]
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("wait_s=soon", "wait_s"),
+        ("wait_s=nan", "wait_s"),
+        ("after=²", "after"),
+        ("limit=-1", "limit"),
+    ],
+)
+async def test_a_log_asked_for_in_no_number_is_refused(
+    emulator: EmulatorHandle, query: str, field: str
+) -> None:
+    async with emulator.http.get(f"{emulator.admin_url}/admin/log?{query}") as reply:
+        assert reply.status == 400
+        assert field in (await reply.json())["message"]
+
+
 async def test_removing_rules_ends_their_effect(
     emulator: EmulatorHandle, client: RawClient
 ) -> None:

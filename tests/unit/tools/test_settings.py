@@ -43,6 +43,8 @@ def test_all_problems_are_listed_at_once() -> None:
                 "ETAPA_TOOLS_FETCH_ALLOW": "everything",
                 "ETAPA_TOOLS_WORKERS": "many",
                 "ETAPA_TOOLS_LISTEN": "here",
+                "ETAPA_QUEUE_ADDRESS": "http://queue",
+                "ETAPA_OBSERVABILITY_ADDRESS": "observability",
             }
         )
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.problems) == 5
