@@ -1,4 +1,4 @@
-"""What a class of failure is: its side, what a retry is worth, what it does to account and tool."""
+"""What a class of failure is: its side, what a retry is worth, what it does to the account."""
 
 from __future__ import annotations
 
@@ -29,16 +29,8 @@ class AccountEffect(StrEnum):
 
     NONE = "none"
     FULL = "full"  # cool down, then one job probes
-    UNAUTHORIZED = "unauthorized"  # out of rotation, alert
+    UNAUTHORIZED = "unauthorized"  # out of rotation
     NO_MONEY = "no_money"  # out of rotation
-
-
-class ToolEffect(StrEnum):
-    """What the failure means for the tool's variant that was used."""
-
-    NONE = "none"
-    ALERT = "alert"
-    DISABLE_VARIANT = "disable_variant"  # every further job would fail alike
 
 
 class Stage(StrEnum):
@@ -98,7 +90,6 @@ class FailureClass:
     auto: AutoRetry = AutoRetry()
     counts_as_attempt: bool = True
     account_effect: AccountEffect = AccountEffect.NONE
-    tool_effect: ToolEffect = ToolEffect.NONE
 
     @property
     def failed_at_step(self) -> str:

@@ -17,12 +17,10 @@ from services.runninghub.failure import (
     RetryWorth,
     Side,
     Stage,
-    ToolEffect,
 )
 
 _USER, _CONFIG, _ACCOUNT, _PROVIDER, _US = Side
 _NO, _AS_IS, _CHANGED = RetryWorth
-_ALERT, _DISABLE = ToolEffect.ALERT, ToolEffect.DISABLE_VARIANT
 _UNAUTHORIZED, _NO_MONEY = AccountEffect.UNAUTHORIZED, AccountEffect.NO_MONEY
 _FULL = AccountEffect.FULL
 
@@ -33,8 +31,8 @@ _ROWS: Final = (
         "gpu_oom", _CONFIG, _CHANGED, Stage.RUN, AutoRetry(0, (5.0,), instance_type="plus")
     ),
     FailureClass("moderation", _USER, _CHANGED, Stage.RUN),
-    FailureClass("node_missing", _CONFIG, _NO, Stage.RUN, tool_effect=_DISABLE),
-    FailureClass("model_missing", _CONFIG, _NO, Stage.RUN, tool_effect=_ALERT),
+    FailureClass("node_missing", _CONFIG, _NO, Stage.RUN),
+    FailureClass("model_missing", _CONFIG, _NO, Stage.RUN),
     FailureClass("input_unreadable", _USER, _CHANGED, Stage.RUN),
     FailureClass("file_processing_failed", _USER, _CHANGED, Stage.RUN, AutoRetry(1, (10.0,))),
     FailureClass("infra", _PROVIDER, _AS_IS, Stage.RUN, AutoRetry(2, (10.0, 30.0))),
@@ -81,11 +79,11 @@ _ROWS: Final = (
         counts_as_attempt=False,
         account_effect=_NO_MONEY,
     ),
-    FailureClass("account_machine", _ACCOUNT, _NO, Stage.START, tool_effect=_ALERT),
+    FailureClass("account_machine", _ACCOUNT, _NO, Stage.START),
     # --- the tool's definition
-    FailureClass("config_node_mismatch", _CONFIG, _NO, Stage.START, tool_effect=_DISABLE),
-    FailureClass("config_app_missing", _CONFIG, _NO, Stage.START, tool_effect=_DISABLE),
-    FailureClass("config_workflow", _CONFIG, _NO, Stage.START, tool_effect=_ALERT),
+    FailureClass("config_node_mismatch", _CONFIG, _NO, Stage.START),
+    FailureClass("config_app_missing", _CONFIG, _NO, Stage.START),
+    FailureClass("config_workflow", _CONFIG, _NO, Stage.START),
     # --- between us and the provider
     FailureClass("provider_busy", _PROVIDER, _AS_IS, Stage.START, AutoRetry(3, (10.0, 30.0, 60.0))),
     FailureClass("edge_error", _PROVIDER, _AS_IS, Stage.START, AutoRetry(2, (10.0, 30.0))),
@@ -122,7 +120,7 @@ _ROWS: Final = (
     FailureClass("queue_timeout", _US, _AS_IS, Stage.QUEUE),
     FailureClass("start_timeout", _US, _AS_IS, Stage.START),
     FailureClass("input_missing", _US, _AS_IS, Stage.RUN, AutoRetry(1, (2.0,))),
-    FailureClass("client_fault", _US, _NO, Stage.START, tool_effect=_ALERT),
+    FailureClass("client_fault", _US, _NO, Stage.START),
     FailureClass("internal", _US, _AS_IS, Stage.START),
     # The words of the provider are all there is: its side until a rule knows better.
     FailureClass("unknown", _PROVIDER, _AS_IS, Stage.RUN),

@@ -131,21 +131,21 @@ TEXTS: Final[dict[str, tuple[UserText, UserText]]] = {
     "account_unauthorized": (
         UserText(
             "O provedor recusou a nossa conta.",
-            "Não é culpa sua; já fomos avisados. Tente de novo mais tarde.",
+            "Não é culpa sua: a conta precisa ser corrigida por nós. Tente de novo mais tarde.",
         ),
         UserText(
             "The provider refused our account.",
-            "It is not your fault; we have been alerted. Try again later.",
+            "It is not your fault: we have to repair the account. Try again later.",
         ),
     ),
     "account_no_money": (
         UserText(
             "A nossa conta no provedor está sem saldo.",
-            "Não é culpa sua; já fomos avisados. Tente de novo mais tarde.",
+            "Não é culpa sua: precisamos pôr saldo na conta. Tente de novo mais tarde.",
         ),
         UserText(
             "Our account at the provider has run out of money.",
-            "It is not your fault; we have been alerted. Try again later.",
+            "It is not your fault: we have to top the account up. Try again later.",
         ),
     ),
     "account_machine": (

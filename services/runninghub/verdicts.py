@@ -26,7 +26,6 @@ from services.runninghub.failure import (
     RetryWorth,
     Side,
     Stage,
-    ToolEffect,
     UserText,
 )
 from services.runninghub.report import StartOutcome, StartReply, TaskReport, TaskState
@@ -42,7 +41,6 @@ __all__ = [
     "RetryWorth",
     "Side",
     "Stage",
-    "ToolEffect",
     "Transport",
     "UserText",
     "Verdict",

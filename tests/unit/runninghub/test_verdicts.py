@@ -12,7 +12,6 @@ from services.runninghub.verdicts import (
     AccountEffect,
     Evidence,
     Stage,
-    ToolEffect,
     Transport,
     classify,
     failure_class,
@@ -232,12 +231,28 @@ def test_only_full_accounts_and_unsent_calls_keep_the_attempt() -> None:
     assert CLASSES["submit_unknown"].counts_as_attempt
 
 
-def test_effects_on_account_and_tool() -> None:
-    full = {n for n, row in CLASSES.items() if row.account_effect is AccountEffect.FULL}
-    disabling = {n for n, row in CLASSES.items() if row.tool_effect is ToolEffect.DISABLE_VARIANT}
+def test_effects_on_the_account() -> None:
+    affected = {
+        effect: {n for n, r in CLASSES.items() if r.account_effect is effect}
+        for effect in AccountEffect
+        if effect is not AccountEffect.NONE
+    }
 
-    assert full == {"account_full", "rate_limited"}
-    assert disabling == {"config_node_mismatch", "config_app_missing", "node_missing"}
+    assert affected == {
+        AccountEffect.FULL: {"account_full", "rate_limited"},
+        AccountEffect.UNAUTHORIZED: {"account_unauthorized"},
+        AccountEffect.NO_MONEY: {"account_no_money"},
+    }
+
+
+def test_texts_promise_only_what_etapa_does() -> None:
+    """Nothing here tells a person of a failure, so no text may say that somebody knows."""
+    sentences = [
+        s.casefold() for pair in TEXTS.values() for t in pair for s in (t.message, t.advice)
+    ]
+
+    for promise in ("alerted", "notified", "avisad", "notificad"):
+        assert not [s for s in sentences if promise in s]
 
 
 def test_out_of_memory_retry_is_off_until_configured_and_uses_the_larger_machine() -> None:
