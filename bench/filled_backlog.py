@@ -14,23 +14,19 @@ from bench.arena import Arena
 from bench.etapa_stack import TOOL, grant_credits
 from bench.load import Loader
 from bench.statements import SQL
+from bench.templates import find_template
 
 # More than a measurement can start.
 _STARTED = 60_000
 _SPAN = timedelta(minutes=30)
 
 
-def name_of(jobs: int) -> str:
-    """Return the template's name."""
-    return f"filled_backlog_{jobs}"
-
-
 async def ensure_backlog(arena: Arena, jobs: int) -> str:
     """Return the name of a database in which so many jobs wait; make it where it is not there."""
-    name = name_of(jobs)
-    if await arena.server.has(name):
+    name, is_there = await find_template(arena.server, f"filled_backlog_{jobs}")
+    if is_there:
         return name
-    partial = f"{name}_partial"
+    partial = "partial_backlog"
     await arena.server.create(partial)
     async with arena.etapa(database=partial) as (_, client, _dsn):
         await grant_credits(client)

@@ -15,10 +15,11 @@ from bench.arena import Arena
 from bench.etapa_stack import grant_credits
 from bench.load import Loader
 from bench.statements import SQL
+from bench.templates import find_template
 from services.observability.partition import ensure_partitions
 from services.runtime.db import open_pool
 
-NAME = "filled_history"
+KIND = "filled_history"
 JOBS = 1_000_000
 _WEEKS = 4
 _SLICE = 50_000
@@ -27,9 +28,10 @@ _TABLES = ("jobs", "events", "payloads", "keys")
 
 async def ensure_filled_history(arena: Arena) -> str:
     """Return the name of the filled database; make it where it is not there."""
-    if await arena.server.has(NAME):
-        return NAME
-    partial = f"{NAME}_partial"
+    name, is_there = await find_template(arena.server, KIND)
+    if is_there:
+        return name
+    partial = "partial_history"
     await arena.server.create(partial)
     async with _emptied(arena, partial):
         pass
@@ -37,8 +39,8 @@ async def ensure_filled_history(arena: Arena) -> str:
     span, first = timedelta(weeks=_WEEKS), datetime.now(UTC) - timedelta(weeks=_WEEKS)
     await _make_partitions(dsn, first)
     await _fill(dsn, span, first)
-    await arena.server.rename(partial, NAME)
-    return NAME
+    await arena.server.rename(partial, name)
+    return name
 
 
 @asynccontextmanager

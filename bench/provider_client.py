@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from types import TracebackType
@@ -38,7 +37,6 @@ class ProviderProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
         self.url = json.loads(self._process.stdout.readline())["url"]
@@ -51,8 +49,8 @@ class ProviderProcess:
         trace: TracebackType | None,
     ) -> None:
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
+            with self._process:  # closes its pipes, and waits
+                self._process.terminate()
 
 
 class ProviderClient:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from bench.places import HOME, LOGS
+from bench.statements import SQL
 from services.cli.postgres import SERVER_OPTIONS, PostgresServer, PostgresSettings
 
 __all__ = ["SERVER_OPTIONS", "BenchServer"]
@@ -52,8 +53,12 @@ class BenchServer:
 
     async def has(self, database: str) -> bool:
         """Tell whether there is such a database."""
-        found = await self.fetch("postgres", "SELECT FROM pg_database WHERE datname = $1", database)
-        return bool(found)
+        return bool(await self.fetch("postgres", SQL["find_database"], database))
+
+    async def databases(self, beginning: str) -> list[str]:
+        """Return the databases whose names begin so."""
+        rows = await self.fetch("postgres", SQL["list_databases"], beginning)
+        return [row["datname"] for row in rows]
 
     async def copy(self, source: str, database: str) -> str:
         """Make a database as a copy of another; return its DSN."""

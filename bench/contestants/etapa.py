@@ -1,6 +1,6 @@
 """Etapa as a contestant: its services as `etapa up` runs them; this process is the client.
 
-BENCH_WORKERS is the number of queue processes. BENCH_REPLICAS ({"queue": 2, "tools": 2}) and
+BENCH_WORKERS is the number of queue processes. BENCH_HOME (a folder), BENCH_REPLICAS ({"queue": 2, "tools": 2}) and
 BENCH_ETAPA_ENV ({"OTEL_EXPORTER_OTLP_ENDPOINT": ...}) shape the deployment for other figures.
 """
 
@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -77,7 +78,7 @@ async def main(env: Mapping[str, str]) -> None:
     """Start the deployment and answer requests until there are no more."""
     workers = int(env.get("BENCH_WORKERS", "1"))
     deployment = Deployment(
-        home=HOME / "etapa",
+        home=Path(env.get("BENCH_HOME") or HOME / "etapa"),
         database_url=env["BENCH_DATABASE_URL"],
         provider_url=env["BENCH_PROVIDER_URL"],
         replicas=json.loads(env.get("BENCH_REPLICAS", "null")) or {"queue": workers},

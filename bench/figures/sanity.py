@@ -15,7 +15,7 @@ from bench.lineup import PEER_NAMES, lineup
 from bench.result import Row, row_of
 
 # Jobs a second, medians of interleaved rounds.
-_KNOWN = {
+KNOWN = {
     "graphile_worker": 1490.0,
     "pgqueuer": 1317.0,
     "procrastinate": 484.0,
@@ -45,6 +45,6 @@ async def measure(arena: Arena) -> AsyncIterator[Row]:
         if name == _BASE:
             continue
         ratio = median(rates[name]) / median(rates[_BASE])
-        off = ratio / (_KNOWN[name] / _KNOWN[_BASE])
+        off = ratio / (KNOWN[name] / KNOWN[_BASE])
         title = f"{name}'s ratio to {_BASE} against the known one"
         yield Row(title, max(off, 1 / off), "x off", "<= 2", (off,), f"{ratio:.2f} here")
