@@ -12,14 +12,13 @@ from aiohttp import web
 from etapa.queue.v1 import job_pb2
 from etapa.tools.v1 import tools_pb2
 from etapa_client import EtapaClient, EtapaError
-from etapa_client.errors import JobNotFoundError
 from etapa_client.names import STATUS_NAMES, STATUSES
 from services.console.card import card_of
 from services.console.desk import Desk, desk_of
 from services.console.details import details_of
 from services.console.errors import BadFilterError
 from services.console.form import form_of
-from services.console.render import render
+from services.console.render import is_fragment, render
 from services.console.story import AWAY, READ_S, Story, read_story
 from services.console.who import language_of, user_of
 from services.runtime.ids import new_id
@@ -105,7 +104,7 @@ async def queue(request: web.Request) -> web.Response:
     load, accounts = await asyncio.gather(
         reader.queue.get_queue(timeout_s=READ_S), reader.operations.list_accounts(timeout_s=READ_S)
     )
-    template = "parts/queue.html" if request.headers.get("HX-Request") else "queue.html"
+    template = "parts/queue.html" if is_fragment(request) else "queue.html"
     return render(request, template, load=load, accounts=accounts, now=desk_of(request).now())
 
 
@@ -176,7 +175,5 @@ async def _story_of(client: EtapaClient, known: job_pb2.Job) -> Story:
 async def _known_job(client: EtapaClient, query: str) -> str:
     try:
         return (await client.queue.get_job(query, timeout_s=READ_S)).job_id
-    except JobNotFoundError:
-        return ""
     except EtapaError:
-        return ""  # no id at all, or the queue is away: then nothing is found
+        return ""  # no job's id, no id at all, or the queue is away: then nothing is found

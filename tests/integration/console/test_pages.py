@@ -285,3 +285,10 @@ async def test_it_says_that_there_is_no_login(console: Browser) -> None:
     text = (await console.get("/jobs")).text
     assert text.count("modo de desenvolvimento, sem login") == 2
     assert (await console.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_the_queue_comes_as_a_part_only_where_one_is_asked_for(console: Browser) -> None:
+    part = await console.part("/queue")
+    assert "3/5" in part.text
+    assert "<html" not in part.text
+    assert "<html" in (await console.get("/queue", **{"HX-Request": "false"})).text
