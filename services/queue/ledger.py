@@ -8,11 +8,11 @@ from datetime import datetime
 
 from services.queue import store, store_ledger
 from services.queue.domain import BUCKETS, LedgerEntry, LedgerKind, RequestIdReusedError
-from services.queue.page import make_token, read_token
 from services.queue.store_ledger import Balance, LedgerFilter
 from services.runtime.batch import Batcher
 from services.runtime.db import Pool, transaction
 from services.runtime.ids import new_id
+from services.runtime.page import make_token, read_token
 
 DEFAULT_BUCKET = "lifetime"
 

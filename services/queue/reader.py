@@ -9,10 +9,10 @@ from uuid import UUID
 
 from services.queue import store_reads
 from services.queue.domain import JobNotFoundError, JobStatus, Phase
-from services.queue.page import make_token, read_token
 from services.queue.store_reads import JobFilter, JobView
 from services.runtime.batch import Batcher
 from services.runtime.db import Pool
+from services.runtime.page import make_token, read_token
 
 # An estimate never says "done".
 MAX_ESTIMATE = 95

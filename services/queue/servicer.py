@@ -14,10 +14,10 @@ from services.queue.command import AskCancel, RejectMedia
 from services.queue.domain import BadRequestError, JobAlreadyFinalError
 from services.queue.intake import Intake
 from services.queue.overview import Overview
-from services.queue.page import page_size
 from services.queue.reader import Reader
 from services.queue.transitions import Transitions
 from services.queue.waiters import Waiters
+from services.runtime.page import page_size
 from services.runtime.tracing import current_traceparent, new_traceparent
 
 # Left of a call's deadline for the answer itself.

@@ -8,7 +8,7 @@ from etapa.queue.v1 import credits_pb2, credits_pb2_grpc
 from services.queue import check
 from services.queue import mapping_operations as mapping
 from services.queue.ledger import Ledger
-from services.queue.page import page_size
+from services.runtime.page import page_size
 
 
 class CreditsServicer(credits_pb2_grpc.CreditsServiceServicer):

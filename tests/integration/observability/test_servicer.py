@@ -408,6 +408,9 @@ async def test_pages_join_to_the_whole_list_and_a_token_is_bound_to_its_filters(
     with pytest.raises(aio.AioRpcError) as refused:
         await service.list_jobs(user_id="bia", page_token=token)
     assert reason_of(refused.value) == "INVALID_PAGE_TOKEN"
+    with pytest.raises(aio.AioRpcError) as mangled:
+        await service.list_jobs(user_id="ana", page_token=f"{token[:4]} {token[4:]}")
+    assert reason_of(mangled.value) == "INVALID_PAGE_TOKEN"
 
 
 async def test_a_huge_job_is_shown_by_its_ends(service: Observability) -> None:

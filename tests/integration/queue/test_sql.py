@@ -15,7 +15,7 @@ import pytest
 
 import services.queue
 from services.queue import store_reads
-from services.queue.page import NEWEST
+from services.runtime.page import NEWEST
 from services.runtime.sql import Statements
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_world import START, QueueWorld, open_world

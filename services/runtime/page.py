@@ -6,7 +6,6 @@ import base64
 import hashlib
 from uuid import UUID
 
-from services.queue.domain import BadRequestError
 from services.runtime.errors import InvalidInputError
 
 # No UUIDv7 of this universe is above it.
@@ -28,7 +27,7 @@ class BadPageTokenError(InvalidInputError):
 def page_size(asked: int, default: int, highest: int) -> int:
     """Return how many entries a page has; 0 means the default."""
     if not 0 <= asked <= highest:
-        raise BadRequestError(f"page_size={asked} is not within 1 and {highest}", "page_size")
+        raise InvalidInputError(f"page_size={asked} is not within 1 and {highest}", "page_size")
     return asked or default
 
 
