@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -9,7 +10,8 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from etapa.observability.v1 import event_pb2
-from etapa.queue.v1 import credits_pb2, job_pb2
+from etapa.queue.v1 import credits_pb2
+from etapa_client.names import LEDGER_KINDS, STATUSES, STEPS
 from services.observability.domain import (
     FINAL_STEPS,
     AttemptChange,
@@ -31,13 +33,13 @@ from services.observability.domain import (
 from services.observability.store.row import StoredEvent
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-STATUSES: Final = tuple(Status)
-STEPS: Final = tuple(Step)
-STATUS_NUMBERS: Final = {
-    status: job_pb2.JobStatus.ValueType(number) for number, status in enumerate(STATUSES, 1)
+STATUS_NUMBERS: Final = {status: STATUSES[status] for status in Status}
+STEP_NUMBERS: Final = {step: STEPS[step] for step in Step}
+_STATUS_OF: Final[Mapping[int, Status]] = {
+    number: status for status, number in STATUS_NUMBERS.items()
 }
-STEP_NUMBERS: Final = {step: job_pb2.Step.ValueType(number) for number, step in enumerate(STEPS, 1)}
-_LEDGER: Final = ("", "grant", "reserve", "capture", "refund")
+_STEP_OF: Final[Mapping[int, Step]] = {number: step for step, number in STEP_NUMBERS.items()}
+_LEDGER_OF: Final[Mapping[int, str]] = {number: kind for kind, number in LEDGER_KINDS.items()}
 # What a failed job may have failed at: any step that is not itself an end.
 _PLACES: Final = frozenset(set(Step) - set(FINAL_STEPS))
 
@@ -62,21 +64,21 @@ def stamp_of(at: datetime) -> Timestamp:
 
 def status_from(number: int) -> Status:
     """Return a status by its number in the protos. Raises `UnreadableError`."""
-    if not 1 <= number <= len(STATUSES):
+    if number not in _STATUS_OF:
         raise UnreadableError(f"status {number} is unknown here")
-    return STATUSES[number - 1]
+    return _STATUS_OF[number]
 
 
 def step_from(number: int) -> Step:
     """Return a step by its number in the protos. Raises `UnreadableError`."""
-    if not 1 <= number <= len(STEPS):
+    if number not in _STEP_OF:
         raise UnreadableError(f"step {number} is unknown here")
-    return STEPS[number - 1]
+    return _STEP_OF[number]
 
 
 def ledger_number(kind: str) -> credits_pb2.LedgerKind.ValueType:
     """Return the number of a ledger kind."""
-    return credits_pb2.LedgerKind.ValueType(_LEDGER.index(kind))
+    return LEDGER_KINDS[kind]
 
 
 def change_of(kind: Kind, body: bytes, details: str | None) -> Change:
@@ -138,9 +140,9 @@ def attempt_change(message: event_pb2.AttemptEvent) -> AttemptChange:
 
 def ledger_change(message: event_pb2.LedgerEvent) -> LedgerChange:
     """Read a movement of credits."""
-    if not 1 <= message.kind < len(_LEDGER):
+    if message.kind not in _LEDGER_OF:
         raise UnreadableError(f"ledger kind {message.kind} is unknown here")
-    return LedgerChange(_LEDGER[message.kind], message.amount)
+    return LedgerChange(_LEDGER_OF[message.kind], message.amount)
 
 
 def payload_change(message: event_pb2.PayloadEvent) -> PayloadChange:

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etapa.observability.v1 import event_pb2, intake_pb2
-from etapa.queue.v1 import job_pb2
+from etapa.queue.v1 import credits_pb2, job_pb2
 from services.observability.domain import Status, Step
 from services.observability.store.row import StoredEvent
 from services.observability.wire import (
     STATUS_NUMBERS,
     STEP_NUMBERS,
     UnreadableError,
+    ledger_number,
     stamp_of,
     time_of,
 )
@@ -32,6 +33,8 @@ def test_statuses_and_steps_have_the_numbers_of_the_contract() -> None:
         assert job_pb2.JobStatus.Name(STATUS_NUMBERS[status]) == f"JOB_STATUS_{status.name}"
     for step in Step:
         assert job_pb2.Step.Name(STEP_NUMBERS[step]) == f"STEP_{step.name}"
+    for kind in ("grant", "reserve", "capture", "refund"):
+        assert credits_pb2.LedgerKind.Name(ledger_number(kind)) == f"LEDGER_KIND_{kind.upper()}"
     assert len(job_pb2.JobStatus.keys()) == len(Status) + 1
     assert len(job_pb2.Step.keys()) == len(Step) + 1
 
