@@ -31,6 +31,7 @@ from services.observability.domain import (
     StepChange,
 )
 from services.observability.store.row import StoredEvent
+from services.runtime.text import without_nul
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS_NUMBERS: Final = {status: STATUSES[status] for status in Status}
@@ -127,9 +128,9 @@ def attempt_change(message: event_pb2.AttemptEvent) -> AttemptChange:
         raise UnreadableError(f"attempt number {message.number} is below 1")
     return AttemptChange(
         message.number,
-        clean(message.account),
+        without_nul(message.account),
         message.phase,
-        clean(message.task_id),
+        without_nul(message.task_id),
         message.outcome,
         message.error_class,
         message.coins,
@@ -177,7 +178,7 @@ def outputs_of(message: event_pb2.OutputsEvent) -> Outputs:
     """Read outputs; they stay packed as they are."""
     urls = [url for each in message.outputs for url in (each.url, each.provider_url) if url]
     first = next((each.url for each in message.outputs if each.url), "")
-    return Outputs(message.SerializeToString(), clean(first), tuple(urls))
+    return Outputs(message.SerializeToString(), without_nul(first), tuple(urls))
 
 
 def digest_of(text: str) -> str:
@@ -185,11 +186,6 @@ def digest_of(text: str) -> str:
     if len(text) != 64 or set(text) - set("0123456789abcdef"):
         raise UnreadableError(f"blob_sha256={text[:80]!r} is not 64 hex digits")
     return text
-
-
-def clean(text: str) -> str:
-    """Return a text that a text column can hold: NUL becomes its symbol; bytes keep the truth."""
-    return text.replace("\x00", "\u2400") if "\x00" in text else text
 
 
 def has_provider_spoken(body: bytes, payload_id: str) -> bool | None:
@@ -212,14 +208,14 @@ def _facts_of(message: event_pb2.JobFacts) -> JobFacts:
     if message.cost < 0:
         raise UnreadableError(f"cost {message.cost} is below 0")
     return JobFacts(
-        clean(message.tool),
-        clean(message.variant),
-        clean(message.user_id),
+        without_nul(message.tool),
+        without_nul(message.variant),
+        without_nul(message.user_id),
         message.cost,
-        clean(message.input_json),
-        clean(message.caller),
-        clean(message.request_id),
-        clean(message.retry_of),
+        without_nul(message.input_json),
+        without_nul(message.caller),
+        without_nul(message.request_id),
+        without_nul(message.retry_of),
     )
 
 
@@ -227,10 +223,10 @@ def _failure_of(message: event_pb2.Failure) -> Failure:
     place = step_from(message.at_step) if message.at_step else None
     return Failure(
         place if place in _PLACES else None,
-        clean(message.error_class),
-        clean(message.message),
-        clean(message.evidence_payload_id),
-        clean(message.evidence_path),
+        without_nul(message.error_class),
+        without_nul(message.message),
+        without_nul(message.evidence_payload_id),
+        without_nul(message.evidence_path),
     )
 
 

@@ -19,7 +19,6 @@ from services.observability.store.schema import Tool
 from services.observability.wire import (
     UnreadableError,
     attempt_change,
-    clean,
     digest_of,
     ledger_change,
     note_change,
@@ -30,6 +29,7 @@ from services.observability.wire import (
     time_of,
 )
 from services.runtime.errors import InvalidInputError
+from services.runtime.text import without_nul
 
 MAX_EVENTS: Final = 1000
 MAX_DELIVERIES: Final = 500
@@ -186,7 +186,7 @@ def _step_from(message: event_pb2.StepEvent) -> tuple[Change, bytes, str | None]
         return change, message.SerializeToString(), None
     raw = message.details_json.encode()
     if raw.lstrip()[:1] != b"{":
-        details = msgspec.json.encode({"_text": clean(message.details_json)}).decode()
+        details = msgspec.json.encode({"_text": without_nul(message.details_json)}).decode()
     elif fits_jsonb(raw):
         # The column holds all of it; it need not be stored twice.
         details = message.details_json

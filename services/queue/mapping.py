@@ -28,6 +28,7 @@ from services.queue.overview import QueueLoad, WaitAnswer
 from services.queue.reader import estimate_percent
 from services.queue.store_reads import JobFilter, JobView
 from services.runtime.ids import read_id
+from services.runtime.text import without_nul
 
 MAX_INPUT_CHARS = 256 * 1024
 MAX_NODES = 200
@@ -289,7 +290,7 @@ def _callback_from(message: queue_pb2.Callback) -> ReportedCallback:
 
 def _hint(text: str) -> str:
     """Bound a word out of a callback's body: anybody may send one, and it is only a hint."""
-    return text.replace("\x00", "\ufffd")[:_MAX_HINT_CHARS]
+    return without_nul(text)[:_MAX_HINT_CHARS]
 
 
 def receipts_to_proto(receipts: Sequence[Receipt]) -> queue_pb2.ReportCallbacksResponse:

@@ -25,6 +25,7 @@ from services.queue.domain import (
     Submission,
     TimeLimits,
 )
+from services.runtime.text import without_nul
 
 Columns = list[list[Any]]
 _SHARED = ("id", "tool", "variant", "user_id", "cost", "traceparent", "created_at", "seq")
@@ -171,7 +172,7 @@ def _job_row(change: Change) -> tuple[Any, ...]:
         job.current_step,
         job.failed_at_step,
         job.error_class,
-        _storable(job.error_message),
+        without_nul(job.error_message),
         job.attempt,
         job.current.phase if job.current else None,
         job.retries,
@@ -275,7 +276,7 @@ def _effect_rows(effects: Iterable[AccountEffect]) -> list[tuple[Any, ...]]:
         # Within one batch bad news outweighs good: the good may be older than the bad.
         if known is None or effect.health != "ok":
             last[effect.account] = effect
-    return [(e.account, e.health, _storable(e.words), e.rest_s) for e in last.values()]
+    return [(e.account, e.health, without_nul(e.words), e.rest_s) for e in last.values()]
 
 
 def _event_rows(change: Change) -> Iterable[tuple[Any, ...]]:
@@ -294,8 +295,3 @@ def _event_rows(change: Change) -> Iterable[tuple[Any, ...]]:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _storable(text: str) -> str:
-    """Postgres text holds no NUL; the raw bytes are kept in the payload."""
-    return text.replace("\x00", "\ufffd")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from services.runtime.text import without_nul
+
 JsonObject = Mapping[str, object]
 _MAX_DIGITS: Final = 4000  # int() refuses more than 4300 digits
 
@@ -58,9 +60,7 @@ def as_text(value: object) -> str:
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    text = str(value)
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
+    text = without_nul(str(value))
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

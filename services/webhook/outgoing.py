@@ -14,6 +14,7 @@ from etapa.queue.v1 import queue_pb2
 from services.runninghub.callback import parse_callback
 from services.runtime.blobs import BlobStore
 from services.runtime.redact import mask
+from services.runtime.text import without_nul
 from services.runtime.tracing import trace_id_of
 from services.webhook.domain import Delivery, split_headers
 from services.webhook.forward import Send
@@ -130,7 +131,7 @@ def _masked_text(raw: bytes) -> str:
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    return without_nul(raw.decode("utf-8", "replace"))
 
 
 def _timestamp(delivery: Delivery) -> Timestamp:

@@ -173,7 +173,7 @@ async def test_texts_that_postgres_cannot_hold_are_stored_nevertheless(desk: Des
             UUID(job.job_id),
         )
     assert found is not None
-    assert found.user_id == "user\u2400one"
+    assert found.user_id == "user\ufffdone"
     assert "_text" in details
 
 
