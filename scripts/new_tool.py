@@ -37,7 +37,6 @@ STANDARD = Variant(
     name="standard",
     webapp_id="{app}",
     price={credits},
-    label=Text("Padrão", "Standard"),
 )
 
 

@@ -7,9 +7,7 @@ from typing import Annotated
 from services.tools.domain import Text
 from services.tools.tool import Inputs, Kind, Node, RunPlan, Tool, Variant, param, run_of
 
-STANDARD = Variant(
-    name="standard", webapp_id="2031815099811368962", price=1, label=Text("Padrão", "Standard")
-)
+STANDARD = Variant(name="standard", webapp_id="2031815099811368962", price=1)
 _STYLE = (
     "photograph of a street market at dusk, 35 mm, shallow depth of field, film grain, "
     "warm lamps against a blue sky, wet pavement, reflections, people out of focus, "

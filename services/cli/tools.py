@@ -21,6 +21,8 @@ _MEDIA = Words("Mídia", "Media")
 _PARAMS = Words("Parâmetros", "Parameters")
 _PRICES = Words("Preços", "Prices")
 _UP_TO = Words("até {size}", "up to {size}")
+_SIDE = Words("até {side} px de lado", "up to {side} px a side")
+_SCALED = Words("reduzida a {side} px se for maior", "scaled down to {side} px if larger")
 _DEFAULT = Words("padrão {value}", "default {value}")
 _PAUSED = Words(
     "{tool} está pausada: os jobs esperam na fila", "{tool} is paused: its jobs wait in the queue"
@@ -100,6 +102,8 @@ def tool_to_json(tool: tools_pb2.ToolInfo) -> dict[str, Any]:
                 "max_bytes": one.max_bytes,
                 "content_types": list(one.content_types),
                 "max_duration_s": one.max_duration_s or None,
+                "max_side_px": one.max_side_px,
+                "help": {"pt": one.help_pt, "en": one.help_en} if one.help_pt else None,
             }
             for one in tool.media
         ],
@@ -161,11 +165,14 @@ def _media_row(session: Session, one: tools_pb2.MediaInput) -> list[Text | str]:
     )
     if one.max_duration_s:
         limits.append(session.say(_UP_TO, size=duration(one.max_duration_s, session.language)))
+    side = _SIDE if one.max_duration_s else _SCALED
+    limits.append(session.say(side, side=one.max_side_px))
     return [
         Text(f"--{one.name}", style=BOLD),
         _local(session.language, one.label_pt, one.label_en),
         one.kind,
         ", ".join(limits),
+        Text(_local(session.language, one.help_pt, one.help_en)),
         Text(", ".join(one.content_types), style=DIM),
     ]
 

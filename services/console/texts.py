@@ -232,8 +232,14 @@ TEXTS: Mapping[str, Text] = {
     "drop_image": Text("Solte a imagem aqui ou escolha", "Drop the image here, or choose"),
     "drop_video": Text("Solte o vídeo aqui ou escolha", "Drop the video here, or choose"),
     "change_file": Text("trocar", "change"),
-    "media_limit": Text("até {bytes}", "up to {bytes}"),
-    "media_limit_video": Text("até {bytes} e {seconds} s", "up to {bytes} and {seconds} s"),
+    "media_limit": Text(
+        "até {bytes}; reduzida a {side} px se for maior",
+        "up to {bytes}; scaled down to {side} px if larger",
+    ),
+    "media_limit_video": Text(
+        "até {bytes}, {seconds} s e {side} px de lado",
+        "up to {bytes}, {seconds} s and {side} px a side",
+    ),
     "or_url": Text("ou cole um endereço", "or paste an address"),
     "unset": Text("padrão", "default"),
     "not_chosen": Text("nenhuma", "none"),

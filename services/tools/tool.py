@@ -68,7 +68,8 @@ def param(
 class MediaInput:
     """One image or video that a tool takes, and the limits within which it is sent on.
 
-    An image larger than `max_side_px` is scaled down; a video larger or longer is refused.
+    An image larger than `max_side_px` is scaled down; a video larger or longer is refused. Forms
+    show the limits; `help` says what else helps to choose.
     """
 
     name: str
@@ -88,7 +89,6 @@ class Variant:
     name: str
     webapp_id: str
     price: int
-    label: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +188,6 @@ class Tool(Generic[InputsT]):
     def variant(self, name: str) -> Variant:
         """Return the variant of that name; the registry has proved that plans name real ones."""
         return next(variant for variant in self.variants if variant.name == name)
-
-    def media_input(self, name: str) -> MediaInput | None:
-        """Return the media input of that name, if the tool takes one."""
-        return next((media for media in self.media if media.name == name), None)
 
     def price_range(self) -> tuple[int, int]:
         """Return the lowest and the highest price in credits."""

@@ -143,6 +143,9 @@ def _input_to_proto(media: MediaInput) -> tools_pb2.MediaInput:
         max_bytes=media.max_bytes,
         content_types=ACCEPTED[media.kind],
         max_duration_s=media.max_s,
+        max_side_px=media.max_side_px,
+        help_pt=media.help.pt if media.help else "",
+        help_en=media.help.en if media.help else "",
     )
 
 

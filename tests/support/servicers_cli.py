@@ -196,7 +196,14 @@ class WorldTools(tools_pb2_grpc.ToolsServiceServicer):
             ),
             media=[
                 tools_pb2.MediaInput(
-                    name="image", kind="image", label_pt="Foto", label_en="Photo", max_bytes=10**7
+                    name="image",
+                    kind="image",
+                    label_pt="Foto",
+                    label_en="Photo",
+                    max_bytes=10**7,
+                    max_side_px=1536,
+                    help_pt="De perto.",
+                    help_en="From near.",
                 )
             ],
             credits_from=50,

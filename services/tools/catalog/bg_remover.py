@@ -22,7 +22,6 @@ STANDARD = Variant(
     name="standard",
     webapp_id="2031815099811368962",
     price=10,
-    label=Text("Padrão", "Standard"),
 )
 
 

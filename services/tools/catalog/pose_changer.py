@@ -22,7 +22,6 @@ STANDARD = Variant(
     name="standard",
     webapp_id="2018451429635133442",
     price=60,
-    label=Text("Padrão", "Standard"),
 )
 
 

@@ -107,25 +107,20 @@ PEOPLE = Variant(
     name="people",
     webapp_id="2037188547966406658",
     price=60,
-    label=Text("Sem rosto", "Without face"),
 )
 PEOPLE_FACE = Variant(
     name="people_face",
     webapp_id="2037184937371115522",
     price=60,
-    label=Text("Com rosto", "With face"),
 )
 OLD_PHOTO = Variant(
     name="old_photo",
     webapp_id="2018913880214343681",
     price=60,
-    label=Text("Foto antiga", "Old photo"),
 )
-FOOD = Variant(name="food", webapp_id="2015855359243587585", price=60, label=Text("Comida", "Food"))
-LOGO = Variant(name="logo", webapp_id="2019239272464785409", price=50, label=Text("Logo", "Logo"))
-RENDER_3D = Variant(
-    name="render3d", webapp_id="2019234965992509442", price=60, label=Text("3D", "3D render")
-)
+FOOD = Variant(name="food", webapp_id="2015855359243587585", price=60)
+LOGO = Variant(name="logo", webapp_id="2019239272464785409", price=50)
+RENDER_3D = Variant(name="render3d", webapp_id="2019234965992509442", price=60)
 
 FOOD_DEFAULT, LOGO_DEFAULT, RENDER_3D_DEFAULT = 0.85, 0.40, 0.80
 

@@ -22,7 +22,6 @@ STANDARD = Variant(
     name="standard",
     webapp_id="2018755100210106369",
     price=60,
-    label=Text("Padrão", "Standard"),
 )
 
 

@@ -25,7 +25,6 @@ STANDARD = Variant(
     name="standard",
     webapp_id="2018810750139109378",
     price=150,
-    label=Text("Padrão", "Standard"),
 )
 
 
@@ -46,8 +45,8 @@ TOOL = Tool(
             kind=Kind.VIDEO,
             label=Text("Vídeo", "Video"),
             help=Text(
-                "MP4, WebM, MOV ou M4V, até 10 s e 1280 px.",
-                "MP4, WebM, MOV or M4V, up to 10 s and 1280 px.",
+                "MP4, WebM, MOV ou M4V.",
+                "MP4, WebM, MOV or M4V.",
             ),
             max_bytes=100 * MIB,
             max_side_px=1280,

@@ -76,12 +76,15 @@ async def test_the_catalogue_is_listed_and_a_tool_shown_with_its_schema(world: W
     assert tool["name"] == "upscaler"
     assert tool["input_schema"]["properties"]["resolution"]["maximum"] == 8192
     assert tool["media"][0]["name"] == "image"
+    assert tool["media"][0]["max_side_px"] == 1536
+    assert tool["media"][0]["help"] == {"pt": "De perto.", "en": "From near."}
     [shown] = (await world.etapa("tools", "show", "upscaler", "--json")).objects
     assert shown == tool
     told = (await world.etapa("tools", "show", "upscaler")).out
     assert "etapa run upscaler --image FILE|URL [--param resolution=…]" in told
     assert "integer 512–8192" in told
     assert "people  60 credits" in told
+    assert "scaled down to 1536 px if larger  From near." in told
     assert "--image" in (await world.etapa("tools")).out
 
 

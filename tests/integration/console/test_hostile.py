@@ -62,6 +62,7 @@ async def test_payloads_are_escaped_formatted_and_raw(console: Browser) -> None:
 async def test_tool_texts_are_escaped(console: Browser) -> None:
     tool = console.world.tools["upscaler"]
     tool.label_pt = tool.description_pt = tool.media[0].label_pt = EVIL
+    tool.media[0].help_pt = EVIL
     tool.input_schema_json = tool.input_schema_json.replace("Categoria", "<script>alert(1)")
     assert_harmless((await console.get("/tools")).text)
     assert_harmless((await console.get("/tools/upscaler")).text)

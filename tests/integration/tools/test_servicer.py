@@ -60,6 +60,10 @@ async def test_tool_is_described_with_schema_media_and_prices(house: House) -> N
     (image,) = tool.media
     assert (image.name, image.kind, image.max_bytes) == ("image", "image", 15 << 20)
     assert "image/heic" in image.content_types
+    assert (image.max_side_px, image.help_pt) == (1024, "")
+    (video,) = (await house.client.tools.describe_tool("video_upscaler")).media
+    assert (video.max_side_px, video.max_duration_s) == (1280, 10.0)
+    assert (video.help_pt, video.help_en) == ("MP4, WebM, MOV ou M4V.", "MP4, WebM, MOV or M4V.")
 
 
 async def test_unknown_tool_is_refused_by_name(house: House) -> None:

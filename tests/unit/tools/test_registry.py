@@ -139,9 +139,7 @@ def test_plan_that_drops_a_media_input_is_a_problem() -> None:
 
 
 def test_plan_of_a_foreign_variant_is_a_problem() -> None:
-    other = Variant(
-        name="other", webapp_id="2031815099811368962", price=1, label=veste_ai.STANDARD.label
-    )
+    other = Variant(name="other", webapp_id="2031815099811368962", price=1)
     tool = dataclasses.replace(veste_ai.TOOL, variants=(other,))
     (problem,) = tool_problems(tool)
     assert "none of its variants" in problem

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from etapa.queue.v1 import job_pb2 as etapa_dot_queue_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65tapa/tools/v1/tools.proto\x12\x0e\x65tapa.tools.v1\x1a\x18\x65tapa/queue/v1/job.proto\"l\n\tRunHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12*\n\x05media\x18\x03 \x03(\x0b\x32\x1b.etapa.tools.v1.MediaSource\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\"P\n\x0bMediaSource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x10upload_file_name\x18\x02 \x01(\tH\x00\x12\r\n\x03url\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"7\n\nMediaChunk\x12\r\n\x05media\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\"9\n\x10ListToolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x11ListToolsResponse\x12\'\n\x05tools\x18\x01 \x03(\x0b\x32\x18.etapa.tools.v1.ToolInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfd\x02\n\x08ToolInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08label_pt\x18\x02 \x01(\t\x12\x10\n\x08label_en\x18\x03 \x01(\t\x12\x16\n\x0e\x64\x65scription_pt\x18\x04 \x01(\t\x12\x16\n\x0e\x64\x65scription_en\x18\x05 \x01(\t\x12\x19\n\x11input_schema_json\x18\x06 \x01(\t\x12)\n\x05media\x18\x07 \x03(\x0b\x32\x1a.etapa.tools.v1.MediaInput\x12\x14\n\x0c\x63redits_from\x18\x08 \x01(\x03\x12\x12\n\ncredits_to\x18\t \x01(\x03\x12\x13\n\x0boutput_kind\x18\n \x01(\t\x12\x0c\n\x04view\x18\x0b \x01(\t\x12\x45\n\x0fvariant_credits\x18\x0c \x03(\x0b\x32,.etapa.tools.v1.ToolInfo.VariantCreditsEntry\x1a\x35\n\x13VariantCreditsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x8e\x01\n\nMediaInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08label_pt\x18\x03 \x01(\t\x12\x10\n\x08label_en\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\x12\x15\n\rcontent_types\x18\x06 \x03(\t\x12\x16\n\x0emax_duration_s\x18\x07 \x01(\x01\"#\n\x13\x44\x65scribeToolRequest\x12\x0c\n\x04tool\x18\x01 \x01(\t\">\n\x14\x44\x65scribeToolResponse\x12&\n\x04tool\x18\x01 \x01(\x0b\x32\x18.etapa.tools.v1.ToolInfo\"v\n\x0eRunToolRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.etapa.tools.v1.RunToolHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"Y\n\rRunToolHeader\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeader\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x12\n\ninput_json\x18\x03 \x01(\t\"3\n\x0fRunToolResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"\x82\x01\n\x19UpscalerServiceRunRequest\x12\x30\n\x06header\x18\x01 \x01(\x0b\x32\x1e.etapa.tools.v1.UpscalerHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"\xd6\x01\n\x0eUpscalerHeader\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeader\x12\x32\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32 .etapa.tools.v1.UpscalerCategory\x12\x17\n\nresolution\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07\x64\x65noise\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x06\x64\x65tail\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\r\n\x0b_resolutionB\n\n\x08_denoiseB\t\n\x07_detail\">\n\x1aUpscalerServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"\x80\x01\n\x1cPoseChangerServiceRunRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"A\n\x1dPoseChangerServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"|\n\x18VesteAiServiceRunRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"=\n\x19VesteAiServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"\x82\x01\n\x1eVideoUpscalerServiceRunRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"C\n\x1fVideoUpscalerServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job*\x9c\x02\n\x10UpscalerCategory\x12!\n\x1dUPSCALER_CATEGORY_UNSPECIFIED\x10\x00\x12#\n\x1fUPSCALER_CATEGORY_PESSOAS_PERTO\x10\x01\x12#\n\x1fUPSCALER_CATEGORY_PESSOAS_LONGE\x10\x02\x12\x1c\n\x18UPSCALER_CATEGORY_COMIDA\x10\x03\x12!\n\x1dUPSCALER_CATEGORY_FOTO_ANTIGA\x10\x04\x12\x1a\n\x16UPSCALER_CATEGORY_LOGO\x10\x05\x12\x1e\n\x1aUPSCALER_CATEGORY_RENDER3D\x10\x06\x12\x1e\n\x1aUPSCALER_CATEGORY_PAISAGEM\x10\x07\x32\x89\x02\n\x0cToolsService\x12P\n\tListTools\x12 .etapa.tools.v1.ListToolsRequest\x1a!.etapa.tools.v1.ListToolsResponse\x12Y\n\x0c\x44\x65scribeTool\x12#.etapa.tools.v1.DescribeToolRequest\x1a$.etapa.tools.v1.DescribeToolResponse\x12L\n\x07RunTool\x12\x1e.etapa.tools.v1.RunToolRequest\x1a\x1f.etapa.tools.v1.RunToolResponse(\x01\x32q\n\x0fUpscalerService\x12^\n\x03Run\x12).etapa.tools.v1.UpscalerServiceRunRequest\x1a*.etapa.tools.v1.UpscalerServiceRunResponse(\x01\x32z\n\x12PoseChangerService\x12\x64\n\x03Run\x12,.etapa.tools.v1.PoseChangerServiceRunRequest\x1a-.etapa.tools.v1.PoseChangerServiceRunResponse(\x01\x32n\n\x0eVesteAiService\x12\\\n\x03Run\x12(.etapa.tools.v1.VesteAiServiceRunRequest\x1a).etapa.tools.v1.VesteAiServiceRunResponse(\x01\x32\x80\x01\n\x14VideoUpscalerService\x12h\n\x03Run\x12..etapa.tools.v1.VideoUpscalerServiceRunRequest\x1a/.etapa.tools.v1.VideoUpscalerServiceRunResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65tapa/tools/v1/tools.proto\x12\x0e\x65tapa.tools.v1\x1a\x18\x65tapa/queue/v1/job.proto\"l\n\tRunHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12*\n\x05media\x18\x03 \x03(\x0b\x32\x1b.etapa.tools.v1.MediaSource\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\"P\n\x0bMediaSource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x10upload_file_name\x18\x02 \x01(\tH\x00\x12\r\n\x03url\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"7\n\nMediaChunk\x12\r\n\x05media\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\"9\n\x10ListToolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x11ListToolsResponse\x12\'\n\x05tools\x18\x01 \x03(\x0b\x32\x18.etapa.tools.v1.ToolInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfd\x02\n\x08ToolInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08label_pt\x18\x02 \x01(\t\x12\x10\n\x08label_en\x18\x03 \x01(\t\x12\x16\n\x0e\x64\x65scription_pt\x18\x04 \x01(\t\x12\x16\n\x0e\x64\x65scription_en\x18\x05 \x01(\t\x12\x19\n\x11input_schema_json\x18\x06 \x01(\t\x12)\n\x05media\x18\x07 \x03(\x0b\x32\x1a.etapa.tools.v1.MediaInput\x12\x14\n\x0c\x63redits_from\x18\x08 \x01(\x03\x12\x12\n\ncredits_to\x18\t \x01(\x03\x12\x13\n\x0boutput_kind\x18\n \x01(\t\x12\x0c\n\x04view\x18\x0b \x01(\t\x12\x45\n\x0fvariant_credits\x18\x0c \x03(\x0b\x32,.etapa.tools.v1.ToolInfo.VariantCreditsEntry\x1a\x35\n\x13VariantCreditsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xc5\x01\n\nMediaInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08label_pt\x18\x03 \x01(\t\x12\x10\n\x08label_en\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\x12\x15\n\rcontent_types\x18\x06 \x03(\t\x12\x16\n\x0emax_duration_s\x18\x07 \x01(\x01\x12\x13\n\x0bmax_side_px\x18\x08 \x01(\x05\x12\x0f\n\x07help_pt\x18\t \x01(\t\x12\x0f\n\x07help_en\x18\n \x01(\t\"#\n\x13\x44\x65scribeToolRequest\x12\x0c\n\x04tool\x18\x01 \x01(\t\">\n\x14\x44\x65scribeToolResponse\x12&\n\x04tool\x18\x01 \x01(\x0b\x32\x18.etapa.tools.v1.ToolInfo\"v\n\x0eRunToolRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.etapa.tools.v1.RunToolHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"Y\n\rRunToolHeader\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeader\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x12\n\ninput_json\x18\x03 \x01(\t\"3\n\x0fRunToolResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"\x82\x01\n\x19UpscalerServiceRunRequest\x12\x30\n\x06header\x18\x01 \x01(\x0b\x32\x1e.etapa.tools.v1.UpscalerHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"\xd6\x01\n\x0eUpscalerHeader\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeader\x12\x32\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32 .etapa.tools.v1.UpscalerCategory\x12\x17\n\nresolution\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07\x64\x65noise\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x06\x64\x65tail\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\r\n\x0b_resolutionB\n\n\x08_denoiseB\t\n\x07_detail\">\n\x1aUpscalerServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"\x80\x01\n\x1cPoseChangerServiceRunRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"A\n\x1dPoseChangerServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"|\n\x18VesteAiServiceRunRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"=\n\x19VesteAiServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job\"\x82\x01\n\x1eVideoUpscalerServiceRunRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.etapa.tools.v1.RunHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.etapa.tools.v1.MediaChunkH\x00\x42\x06\n\x04part\"C\n\x1fVideoUpscalerServiceRunResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.etapa.queue.v1.Job*\x9c\x02\n\x10UpscalerCategory\x12!\n\x1dUPSCALER_CATEGORY_UNSPECIFIED\x10\x00\x12#\n\x1fUPSCALER_CATEGORY_PESSOAS_PERTO\x10\x01\x12#\n\x1fUPSCALER_CATEGORY_PESSOAS_LONGE\x10\x02\x12\x1c\n\x18UPSCALER_CATEGORY_COMIDA\x10\x03\x12!\n\x1dUPSCALER_CATEGORY_FOTO_ANTIGA\x10\x04\x12\x1a\n\x16UPSCALER_CATEGORY_LOGO\x10\x05\x12\x1e\n\x1aUPSCALER_CATEGORY_RENDER3D\x10\x06\x12\x1e\n\x1aUPSCALER_CATEGORY_PAISAGEM\x10\x07\x32\x89\x02\n\x0cToolsService\x12P\n\tListTools\x12 .etapa.tools.v1.ListToolsRequest\x1a!.etapa.tools.v1.ListToolsResponse\x12Y\n\x0c\x44\x65scribeTool\x12#.etapa.tools.v1.DescribeToolRequest\x1a$.etapa.tools.v1.DescribeToolResponse\x12L\n\x07RunTool\x12\x1e.etapa.tools.v1.RunToolRequest\x1a\x1f.etapa.tools.v1.RunToolResponse(\x01\x32q\n\x0fUpscalerService\x12^\n\x03Run\x12).etapa.tools.v1.UpscalerServiceRunRequest\x1a*.etapa.tools.v1.UpscalerServiceRunResponse(\x01\x32z\n\x12PoseChangerService\x12\x64\n\x03Run\x12,.etapa.tools.v1.PoseChangerServiceRunRequest\x1a-.etapa.tools.v1.PoseChangerServiceRunResponse(\x01\x32n\n\x0eVesteAiService\x12\\\n\x03Run\x12(.etapa.tools.v1.VesteAiServiceRunRequest\x1a).etapa.tools.v1.VesteAiServiceRunResponse(\x01\x32\x80\x01\n\x14VideoUpscalerService\x12h\n\x03Run\x12..etapa.tools.v1.VideoUpscalerServiceRunRequest\x1a/.etapa.tools.v1.VideoUpscalerServiceRunResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TOOLINFO_VARIANTCREDITSENTRY']._loaded_options = None
   _globals['_TOOLINFO_VARIANTCREDITSENTRY']._serialized_options = b'8\001'
-  _globals['_UPSCALERCATEGORY']._serialized_start=2365
-  _globals['_UPSCALERCATEGORY']._serialized_end=2649
+  _globals['_UPSCALERCATEGORY']._serialized_start=2420
+  _globals['_UPSCALERCATEGORY']._serialized_end=2704
   _globals['_RUNHEADER']._serialized_start=72
   _globals['_RUNHEADER']._serialized_end=180
   _globals['_MEDIASOURCE']._serialized_start=182
@@ -51,43 +51,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLINFO_VARIANTCREDITSENTRY']._serialized_start=796
   _globals['_TOOLINFO_VARIANTCREDITSENTRY']._serialized_end=849
   _globals['_MEDIAINPUT']._serialized_start=852
-  _globals['_MEDIAINPUT']._serialized_end=994
-  _globals['_DESCRIBETOOLREQUEST']._serialized_start=996
-  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1031
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1033
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=1095
-  _globals['_RUNTOOLREQUEST']._serialized_start=1097
-  _globals['_RUNTOOLREQUEST']._serialized_end=1215
-  _globals['_RUNTOOLHEADER']._serialized_start=1217
-  _globals['_RUNTOOLHEADER']._serialized_end=1306
-  _globals['_RUNTOOLRESPONSE']._serialized_start=1308
-  _globals['_RUNTOOLRESPONSE']._serialized_end=1359
-  _globals['_UPSCALERSERVICERUNREQUEST']._serialized_start=1362
-  _globals['_UPSCALERSERVICERUNREQUEST']._serialized_end=1492
-  _globals['_UPSCALERHEADER']._serialized_start=1495
-  _globals['_UPSCALERHEADER']._serialized_end=1709
-  _globals['_UPSCALERSERVICERUNRESPONSE']._serialized_start=1711
-  _globals['_UPSCALERSERVICERUNRESPONSE']._serialized_end=1773
-  _globals['_POSECHANGERSERVICERUNREQUEST']._serialized_start=1776
-  _globals['_POSECHANGERSERVICERUNREQUEST']._serialized_end=1904
-  _globals['_POSECHANGERSERVICERUNRESPONSE']._serialized_start=1906
-  _globals['_POSECHANGERSERVICERUNRESPONSE']._serialized_end=1971
-  _globals['_VESTEAISERVICERUNREQUEST']._serialized_start=1973
-  _globals['_VESTEAISERVICERUNREQUEST']._serialized_end=2097
-  _globals['_VESTEAISERVICERUNRESPONSE']._serialized_start=2099
-  _globals['_VESTEAISERVICERUNRESPONSE']._serialized_end=2160
-  _globals['_VIDEOUPSCALERSERVICERUNREQUEST']._serialized_start=2163
-  _globals['_VIDEOUPSCALERSERVICERUNREQUEST']._serialized_end=2293
-  _globals['_VIDEOUPSCALERSERVICERUNRESPONSE']._serialized_start=2295
-  _globals['_VIDEOUPSCALERSERVICERUNRESPONSE']._serialized_end=2362
-  _globals['_TOOLSSERVICE']._serialized_start=2652
-  _globals['_TOOLSSERVICE']._serialized_end=2917
-  _globals['_UPSCALERSERVICE']._serialized_start=2919
-  _globals['_UPSCALERSERVICE']._serialized_end=3032
-  _globals['_POSECHANGERSERVICE']._serialized_start=3034
-  _globals['_POSECHANGERSERVICE']._serialized_end=3156
-  _globals['_VESTEAISERVICE']._serialized_start=3158
-  _globals['_VESTEAISERVICE']._serialized_end=3268
-  _globals['_VIDEOUPSCALERSERVICE']._serialized_start=3271
-  _globals['_VIDEOUPSCALERSERVICE']._serialized_end=3399
+  _globals['_MEDIAINPUT']._serialized_end=1049
+  _globals['_DESCRIBETOOLREQUEST']._serialized_start=1051
+  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1086
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1088
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=1150
+  _globals['_RUNTOOLREQUEST']._serialized_start=1152
+  _globals['_RUNTOOLREQUEST']._serialized_end=1270
+  _globals['_RUNTOOLHEADER']._serialized_start=1272
+  _globals['_RUNTOOLHEADER']._serialized_end=1361
+  _globals['_RUNTOOLRESPONSE']._serialized_start=1363
+  _globals['_RUNTOOLRESPONSE']._serialized_end=1414
+  _globals['_UPSCALERSERVICERUNREQUEST']._serialized_start=1417
+  _globals['_UPSCALERSERVICERUNREQUEST']._serialized_end=1547
+  _globals['_UPSCALERHEADER']._serialized_start=1550
+  _globals['_UPSCALERHEADER']._serialized_end=1764
+  _globals['_UPSCALERSERVICERUNRESPONSE']._serialized_start=1766
+  _globals['_UPSCALERSERVICERUNRESPONSE']._serialized_end=1828
+  _globals['_POSECHANGERSERVICERUNREQUEST']._serialized_start=1831
+  _globals['_POSECHANGERSERVICERUNREQUEST']._serialized_end=1959
+  _globals['_POSECHANGERSERVICERUNRESPONSE']._serialized_start=1961
+  _globals['_POSECHANGERSERVICERUNRESPONSE']._serialized_end=2026
+  _globals['_VESTEAISERVICERUNREQUEST']._serialized_start=2028
+  _globals['_VESTEAISERVICERUNREQUEST']._serialized_end=2152
+  _globals['_VESTEAISERVICERUNRESPONSE']._serialized_start=2154
+  _globals['_VESTEAISERVICERUNRESPONSE']._serialized_end=2215
+  _globals['_VIDEOUPSCALERSERVICERUNREQUEST']._serialized_start=2218
+  _globals['_VIDEOUPSCALERSERVICERUNREQUEST']._serialized_end=2348
+  _globals['_VIDEOUPSCALERSERVICERUNRESPONSE']._serialized_start=2350
+  _globals['_VIDEOUPSCALERSERVICERUNRESPONSE']._serialized_end=2417
+  _globals['_TOOLSSERVICE']._serialized_start=2707
+  _globals['_TOOLSSERVICE']._serialized_end=2972
+  _globals['_UPSCALERSERVICE']._serialized_start=2974
+  _globals['_UPSCALERSERVICE']._serialized_end=3087
+  _globals['_POSECHANGERSERVICE']._serialized_start=3089
+  _globals['_POSECHANGERSERVICE']._serialized_end=3211
+  _globals['_VESTEAISERVICE']._serialized_start=3213
+  _globals['_VESTEAISERVICE']._serialized_end=3323
+  _globals['_VIDEOUPSCALERSERVICE']._serialized_start=3326
+  _globals['_VIDEOUPSCALERSERVICE']._serialized_end=3454
 # @@protoc_insertion_point(module_scope)

@@ -298,6 +298,9 @@ class MediaInput(google.protobuf.message.Message):
     MAX_BYTES_FIELD_NUMBER: builtins.int
     CONTENT_TYPES_FIELD_NUMBER: builtins.int
     MAX_DURATION_S_FIELD_NUMBER: builtins.int
+    MAX_SIDE_PX_FIELD_NUMBER: builtins.int
+    HELP_PT_FIELD_NUMBER: builtins.int
+    HELP_EN_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name, for example "image"."""
     kind: builtins.str
@@ -310,6 +313,12 @@ class MediaInput(google.protobuf.message.Message):
     """Largest file accepted."""
     max_duration_s: builtins.float
     """Longest video in seconds; 0 for images."""
+    max_side_px: builtins.int
+    """Longest side in pixels: a larger image is scaled down to it, a larger video refused."""
+    help_pt: builtins.str
+    """What else helps to choose the media, one sentence in Portuguese; may be empty."""
+    help_en: builtins.str
+    """The same in English."""
     @property
     def content_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Media types accepted, by content."""
@@ -324,8 +333,11 @@ class MediaInput(google.protobuf.message.Message):
         max_bytes: builtins.int = ...,
         content_types: collections.abc.Iterable[builtins.str] | None = ...,
         max_duration_s: builtins.float = ...,
+        max_side_px: builtins.int = ...,
+        help_pt: builtins.str = ...,
+        help_en: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["content_types", b"content_types", "kind", b"kind", "label_en", b"label_en", "label_pt", b"label_pt", "max_bytes", b"max_bytes", "max_duration_s", b"max_duration_s", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content_types", b"content_types", "help_en", b"help_en", "help_pt", b"help_pt", "kind", b"kind", "label_en", b"label_en", "label_pt", b"label_pt", "max_bytes", b"max_bytes", "max_duration_s", b"max_duration_s", "max_side_px", b"max_side_px", "name", b"name"]) -> None: ...
 
 Global___MediaInput: typing_extensions.TypeAlias = MediaInput
 
