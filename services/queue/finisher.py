@@ -201,7 +201,7 @@ class Finisher:
             fetched = await self._provider.download(account, result.url, path, limits)
             content_type, ending = _kind(fetched.content_type, result)
             check_content(content_type, await asyncio.to_thread(_read_head, path))
-            blob = await self._blobs.put_file(path)
+            blob = await self._blobs.put_file(path, fetched.sha256)
         name = f"{work.tool}-{work.job_id}-{number}{ending}"
         return SavedOutput(
             url=sign_link(self._media_url, self._media_key, blob.sha256, name),

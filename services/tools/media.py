@@ -71,7 +71,10 @@ class MediaRoom:
             rule=rule,
         )
         ready = await self.workers.run(task, self.work_limits_s[rule.kind])
-        blob = await self.blobs.put_file(spooled.path if ready.same else target)
+        if ready.same:
+            blob = await self.blobs.put_file(spooled.path, spooled.sha256)
+        else:
+            blob = await self.blobs.put_file(target)
         return PreparedMedia(
             name=rule.name,
             sha256=blob.sha256,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.blobs import BlobNotFoundError, BlobStore
+from services.runtime.blobs import Blob, BlobNotFoundError, BlobStore
 from services.runtime.errors import UnavailableError
 
 
@@ -31,6 +31,16 @@ async def test_a_file_is_kept_and_streamed_in_ranges(blobs: BlobStore, tmp_path:
     assert b"".join([chunk async for chunk in blobs.stream(blob.sha256)]) == content
     part = [chunk async for chunk in blobs.stream(blob.sha256, 10, 300_000)]
     assert b"".join(part) == content[10:300_000]
+
+
+async def test_a_digest_that_is_known_is_not_computed_again(
+    blobs: BlobStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"output")
+    known = "ab" * 32  # not of these bytes: whoever reads them again would find another
+    assert await blobs.put_file(path, known) == Blob(known, 6)
+    assert await blobs.get(known) == b"output"
 
 
 async def test_a_blob_erased_between_two_pieces_is_missed(blobs: BlobStore) -> None:
