@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from abc import ABC, abstractmethod
 
+from services.runtime.backoff import backoff_s
 from services.runtime.db import AWAY_ERRORS
 from services.runtime.log import get_log
 
-BACK_OFF_S = (0.2, 5.0)
+BACK_OFF_S = (0.4, 5.0)
 _log = get_log(__name__)
 
 
@@ -60,7 +60,7 @@ class FeedLoop(ABC):
                 failures += 1
                 self._report(error)
                 self._is_hinted = True
-                await asyncio.sleep(_back_off_s(failures))
+                await asyncio.sleep(backoff_s(failures, *BACK_OFF_S))
             if is_poll:
                 next_poll = clock() + self._poll_s
             if self._pause_s:
@@ -82,8 +82,3 @@ class FeedLoop(ABC):
             _log.warning("feed_waits_for_database", feed=self._name, error=repr(error))
         else:
             _log.error("feed_turn_failed", feed=self._name, exc_info=error)
-
-
-def _back_off_s(failures: int) -> float:
-    low, high = BACK_OFF_S
-    return random.uniform(0.5, 1.0) * min(high, low * 2.0 ** min(failures, 10))  # noqa: S311

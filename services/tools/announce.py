@@ -6,17 +6,17 @@ Repeating is idempotent and cheap, and heals a database that was set up anew.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 
 from etapa.queue.v1 import operations_pb2
 from etapa_client.errors import EtapaError
+from services.runtime.backoff import backoff_s
 from services.runtime.log import get_log
 from services.tools.registry import Registry
 from services.tools.wire import announcement_to_proto
 
 log = get_log(__name__)
-_FIRST_PAUSE_S = 0.2
+_FIRST_PAUSE_S = 0.4
 _LONGEST_PAUSE_S = 5.0
 
 Announce = Callable[[Sequence[operations_pb2.ToolAnnouncement]], Awaitable[None]]
@@ -55,8 +55,7 @@ class Announcer:
     def _pause_s(self, failures: int) -> float:
         if not failures:
             return self._every_s
-        ceiling: float = min(_FIRST_PAUSE_S * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
-        return ceiling * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not a secret
+        return backoff_s(failures, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
 
     def _log_failure(self, failures: int, err: EtapaError) -> None:
         # The first of a row only: a listener that starts later than we do is no news.

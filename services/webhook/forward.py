@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 
 from etapa_client.errors import EtapaError as RemoteError
+from services.runtime.backoff import backoff_s
 from services.runtime.db import AWAY_ERRORS, Connection, Pool, transaction
 from services.runtime.errors import UnavailableError
 from services.runtime.failpoints import failpoint
@@ -96,7 +97,7 @@ class Forwarder:
                 log.exception("forwarding_failed", peer=self.peer.value, failures=failures)
             _raise_if_cancelled()
             if failures:
-                await asyncio.sleep(_backoff_s(failures))
+                await asyncio.sleep(backoff_s(failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S))
             elif not is_more_due:
                 await self._rest()
 
@@ -206,8 +207,3 @@ def _raise_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _backoff_s(failures: int) -> float:
-    ceiling: float = min(FIRST_BACKOFF_S * 2 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
-    return ceiling * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
