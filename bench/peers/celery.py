@@ -8,7 +8,7 @@ Tuned as its docs say (5.7, read 2026-11-24):
 - userguide/tasks "Ignore results you don't want": no result backend.
 - userguide/concurrency: threads, for I/O. Its tasks are no coroutines, so they wait for ours on one
   loop a worker; prefork does the same with a loop in each child, and was slower here.
-- userguide/workers: no gossip, mingle, heartbeat or events, which nobody listens to.
+- reference/cli "celery worker": no gossip, mingle, heartbeat or events, which nobody listens to.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -36,6 +37,8 @@ from bench.peers.worker import say_ready
 _THREADS = 32
 _WEB_CONNECTIONS = 16
 _WORKER_CONNECTIONS = 24
+# setpriv is in Debian's util-linux: no Redis outlives a web process that is killed.
+_ENDS_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 _REDIS_POLL_S = 0.02
 _REDIS_LIMIT_S = 20.0
 
@@ -56,7 +59,7 @@ def _app(settings: Settings) -> celery.Celery:
 
 
 class Celery(PythonPeer):
-    """Tasks start, finish and simple; a Redis of its own on a socket in a folder of its own."""
+    """Tasks start, finish and simple; a Redis of its own, on a socket."""
 
     module: ClassVar[str] = "celery"
     packages: ClassVar[tuple[str, ...]] = ("celery", "kombu", "redis", "asyncpg", "uvloop")
@@ -77,12 +80,10 @@ class Celery(PythonPeer):
         path = self._folder / "redis.sock"
         options = ("--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(path))
         self._redis = await asyncio.create_subprocess_exec(
-            "redis-server", *options, "--dir", str(self._folder), stdout=DEVNULL
+            *_ENDS_WITH_PARENT, "redis-server", *options, "--dir", str(self._folder), stdout=DEVNULL
         )
         self.opened.push_async_callback(self._end_redis)
-        async with asyncio.timeout(_REDIS_LIMIT_S):
-            while not path.exists():
-                await asyncio.sleep(_REDIS_POLL_S)
+        await _wait_for(path)
         return replace(settings, broker_url=f"redis+socket://{path}")
 
     async def open(self, settings: Settings) -> None:
@@ -161,6 +162,14 @@ class _Tasks:
 
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+async def _wait_for(path: Path) -> None:
+    until = time.monotonic() + _REDIS_LIMIT_S
+    while not path.exists():  # noqa: ASYNC240 - a look into a local folder
+        if time.monotonic() > until:
+            raise RuntimeError("redis-server does not listen")
+        await asyncio.sleep(_REDIS_POLL_S)
 
 
 async def _redis_version() -> str:

@@ -30,7 +30,9 @@ async def serve(peer: Peer) -> None:
         return b""
 
     server = aio.server()
-    handlers = {"Submit": grpc.unary_unary_rpc_method_handler(submit)}
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "Submit": grpc.unary_unary_rpc_method_handler(submit)
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

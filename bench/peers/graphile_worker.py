@@ -1,8 +1,8 @@
 """graphile-worker: a contestant. Its web process and its workers are Node, in graphile/*.mjs.
 
-Here are only the driver's protocol and a front door's submit, by the SQL function that its JavaScript
-`addJob` "simply defers to" (docs/library/add-job); submit and callback add their task in the very
-statement of their own rows (docs/sql-add-job).
+Here are only the driver's protocol and a front door's submit, by the SQL function that `addJob` in
+JavaScript "simply defers to" (docs/library/add-job); submit and callback add their task in the
+very statement of their own rows (docs/sql-add-job).
 Tuned as its docs say (0.18, read 2026-11-24), all of it docs/performance "Quick stats", which is
 its own benchmark's: concurrentJobs 24, maxPoolSize 25, localQueue of 500, completeJobBatchDelay and
 failJobBatchDelay 0; prepared statements (docs/config). Our own statements are prepared, too, on a

@@ -81,7 +81,7 @@ class Host:
         return {"seconds": ended - began, "jobs": jobs, "cpu_s": _cpu_s() - cpu_s}
 
     async def _idle(self, jobs: int) -> Answer:
-        ids = self._take_ids(jobs)
+        ids = self._take_ids(jobs + idle.WARM_UP)
         found = await idle.measure(self._peer, self._settings, self._completions, ids)
         return {"latencies_ms": found}
 

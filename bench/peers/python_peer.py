@@ -12,7 +12,7 @@ from bench.peers.peer import Done, Kind, Peer, Settings
 
 
 class PythonPeer(Peer):
-    """Submits and takes callbacks in the host's own loop; a worker is its module, told to `work`."""
+    """Submits and takes callbacks in the host's loop; a worker is its module, told to `work`."""
 
     @abstractmethod
     async def submit_simple(self, job_id: int) -> None:

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from bench.peers.idle import WARM_UP
+
 PEERS = ("pgqueuer", "procrastinate", "graphile_worker", "celery", "dbos")
 _ANSWER_LIMIT_S = 600.0
 Figures = dict[str, list[float]]
@@ -96,7 +98,8 @@ async def _measure(contestant: Contestant, options: argparse.Namespace) -> Figur
         figures["idle p50, ms"] = [statistics.median(idle)]
         figures["idle p99, ms"] = [sorted(idle)[int(len(idle) * 0.99)]]
     found = await contestant.ask(do="check")
-    if found["bad"] or found["jobs"] != options.jobs + options.idle:
+    expected = options.jobs + (options.idle + WARM_UP if options.idle else 0)
+    if found["bad"] or found["jobs"] != expected:
         raise RuntimeError(f"check: {found}")
     if options.simple:
         simple = await contestant.ask(do="simple", jobs=options.simple)
