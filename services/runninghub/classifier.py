@@ -16,6 +16,7 @@ from services.runninghub.report import (
     Reply,
     StartReply,
     TaskReport,
+    TaskState,
 )
 from services.runninghub.verdict_table import (
     CLASSES,
@@ -26,6 +27,9 @@ from services.runninghub.verdict_table import (
     REASONS,
     UNSETTLED_AT_START,
 )
+
+# Ends that are no error of the provider's: whoever calls them a failure says why.
+_ENDED_FINE = (TaskState.SUCCEEDED, TaskState.CANCELLED, TaskState.BLANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Evidence:
     http_status: int | None = None
     is_json: bool = True
     transport: Transport = Transport.REPLIED
+    state: TaskState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ def evidence_of(
         http_status=reply.http_status,
         is_json=reply.is_json,
         transport=transport,
+        state=task.state if task else None,
     )
 
 
@@ -182,6 +188,8 @@ def _no_words(evidence: Evidence) -> str:
     """Say what was met where the provider said nothing: a fact, not an interpretation."""
     if evidence.transport is not Transport.REPLIED:
         return f"no reply ({evidence.transport})"
-    if evidence.http_status is None:
+    if evidence.http_status is None or evidence.state in _ENDED_FINE:
         return ""
+    if evidence.state is TaskState.FAILED:
+        return "status FAILED, without a word of why"
     return f"HTTP {evidence.http_status}" + ("" if evidence.is_json else ", no JSON")

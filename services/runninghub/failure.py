@@ -91,11 +91,6 @@ class FailureClass:
     counts_as_attempt: bool = True
     account_effect: AccountEffect = AccountEffect.NONE
 
-    @property
-    def failed_at_step(self) -> str:
-        """The default `failed_at_step`; with the stage known, `Stage.step` is the better one."""
-        return self.stage.step
-
 
 @dataclass(frozen=True, slots=True)
 class UserText:

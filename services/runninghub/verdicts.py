@@ -1,4 +1,4 @@
-"""The door to the verdict table: judges calls, tasks and outputs, and has the texts for users.
+"""The door to the verdict table: judges failures and has the texts for users.
 
 Pure: data in, data out, so that any domain may import it. The provider's own words stand beside
 every class, unchanged.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
 
 from services.runninghub.classifier import (
     Evidence,
@@ -28,7 +27,6 @@ from services.runninghub.failure import (
     Stage,
     UserText,
 )
-from services.runninghub.report import StartOutcome, StartReply, TaskReport, TaskState
 from services.runninghub.verdict_table import CLASSES
 from services.runninghub.verdict_texts import TEXTS
 
@@ -49,60 +47,10 @@ __all__ = [
     "evidence_of",
     "failure_class",
     "judge_output",
-    "judge_start",
-    "judge_task",
-    "own_verdict",
     "parse_retry_overrides",
     "user_text",
     "with_retry_overrides",
 ]
-
-
-def own_verdict(name: str, words: str, stage: Stage | None = None) -> Verdict:
-    """Return a verdict that we reach ourselves, such as a deadline's; `words` say what was met.
-
-    Raises KeyError on a name that is not in the table.
-    """
-    failure = CLASSES[name]
-    return Verdict(failure, stage or failure.stage, words, "own")
-
-
-def judge_start(
-    reply: StartReply | None, transport: Transport = Transport.REPLIED
-) -> Verdict | None:
-    """Judge a start call; None where it was accepted.
-
-    A DOUBTFUL reply gets the verdict on its error; query its task id before believing it.
-    """
-    if transport is Transport.REPLIED and reply is not None:
-        if reply.outcome is StartOutcome.ACCEPTED:
-            return None
-        return classify(evidence_of(Stage.START, reply))
-    return classify(evidence_of(Stage.START, None, transport))
-
-
-def judge_task(report: TaskReport, stage: Stage = Stage.RUN) -> Verdict | None:
-    """Judge a task by its report; None while it is open, or where it succeeded with outputs.
-
-    CALL_REFUSED and UNREADABLE get the verdict on the call; they say nothing about the task.
-    BLANK and CANCELLED are read as cancelled by somebody else; after our own cancel the caller
-    knows better.
-    """
-    words = error_words(report)
-    match report.state:
-        case TaskState.WAITING | TaskState.RUNNING:
-            return None
-        case TaskState.SUCCEEDED:
-            if report.outputs or not report.tells_outputs:
-                return None
-            return Verdict(CLASSES["no_output"], stage, words or "SUCCESS without results", "state")
-        case TaskState.BLANK | TaskState.CANCELLED:
-            found = f"status {report.status!r}"
-            return Verdict(CLASSES["cancelled_at_provider"], stage, words or found, "state")
-        case TaskState.FAILED | TaskState.NOT_FOUND | TaskState.CALL_REFUSED | TaskState.UNREADABLE:
-            return classify(evidence_of(stage, report))
-        case _:
-            assert_never(report.state)
 
 
 def judge_output(words: str, http_status: int | None = None) -> Verdict:
@@ -114,7 +62,7 @@ def judge_output(words: str, http_status: int | None = None) -> Verdict:
     name = "output_gone" if http_status in (403, 404, 410) else "output_undelivered"
     if http_status is None:
         name = "output_unsavable"
-    return own_verdict(name, words)
+    return Verdict(CLASSES[name], CLASSES[name].stage, words, "own")
 
 
 def failure_class(name: str) -> FailureClass:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,12 @@ def photo(width: int = 120, height: int = 80, seed: int = 0) -> bytes:
     out = io.BytesIO()
     Image.merge("RGB", (image, image.rotate(90), image.rotate(180))).save(out, "JPEG")
     return out.getvalue()
+
+
+def as_v1_callback(outputs_reply: str) -> bytes:
+    """Return the callback of a v1 run: its outputs reply, as text inside eventData."""
+    event = {"event": "TASK_END", "taskId": "7", "eventData": outputs_reply}
+    return json.dumps(event).encode()
 
 
 def node(node_id: str, name: str, value: Any) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from services.runninghub.envelope import is_already_ended
 from services.runninghub.exchange import Call, Transport
 from services.runninghub.report import StartOutcome, StartReply, TaskReport, TaskState
 from services.runninghub.request import Account, Media, NodeValue, StartRequest
-from services.runninghub.verdicts import CLASSES, Stage, classify, evidence_of, judge_task
-from services.runninghub.verdicts import judge_start as judge
+from services.runninghub.verdicts import CLASSES, Stage, classify, evidence_of
 from services.runtime.fetch import FetchError, FetchLimits
 from tests.support.emulator import KEY, SECOND_KEY, EmulatorHandle, running_emulator
 from tests.support.runninghub_http import UPSCALER, photo
+from tests.support.task_verdict import Ended, ended_by
 
 IMPATIENT = Limits(start_reply_timeout_s=1.0)
 OUTPUT = FetchLimits(max_bytes=10_000_000, total_timeout_s=10)
@@ -85,6 +85,14 @@ async def ended(
     return reply
 
 
+def failed_by(report: TaskReport) -> Ended:
+    """Return how the queue fails a job of which the provider says this."""
+    found = ended_by(report)
+    assert found is not None
+    assert found.status == "failed"
+    return found
+
+
 async def test_photo_goes_all_the_way_to_a_larger_image(
     emulator: EmulatorHandle, client: RunningHubClient, account: Account, tmp_path: Path
 ) -> None:
@@ -93,7 +101,7 @@ async def test_photo_goes_all_the_way_to_a_larger_image(
     report = await ended(emulator, client, account, task_id)
     fetched = await client.download(account, report.outputs[0].url, tmp_path / "out", OUTPUT)
 
-    assert (report.state, judge_task(report)) == (TaskState.SUCCEEDED, None)
+    assert (report.state, ended_by(report)) == (TaskState.SUCCEEDED, None)
     assert int(report.usage.consume_coins or 0) > 0
     data = (tmp_path / "out").read_bytes()
     assert Image.open(io.BytesIO(data)).size == (120, 80)
@@ -107,13 +115,11 @@ async def test_every_failure_reason_gets_its_class_and_keeps_its_words(
     await emulator.admin.add_fault("fail", classes=[name])
     task_id = await started(client, account, upscale())
 
-    report = await ended(emulator, client, account, task_id)
-    verdict = judge_task(report)
+    failed = failed_by(await ended(emulator, client, account, task_id))
 
-    assert verdict is not None
-    assert verdict.error_class == REASONS[name].error_class
-    assert REASONS[name].exception_message in verdict.words
-    assert verdict.failed_at_step == "running"
+    assert failed.error_class == REASONS[name].error_class
+    assert REASONS[name].exception_message in failed.words
+    assert failed.failed_at_step == "running"
 
 
 async def test_success_without_outputs_is_no_output(
@@ -122,10 +128,9 @@ async def test_success_without_outputs_is_no_output(
     await emulator.admin.add_fault("fail", classes=["no_output"])
     task_id = await started(client, account, upscale())
 
-    verdict = judge_task(await ended(emulator, client, account, task_id))
+    failed = failed_by(await ended(emulator, client, account, task_id))
 
-    assert verdict is not None
-    assert verdict.error_class == "no_output"
+    assert failed.error_class == "no_output"
 
 
 async def test_file_of_another_account_is_our_fault(
@@ -134,10 +139,9 @@ async def test_file_of_another_account_is_our_fault(
     other = Account("second", emulator.base_url, SECOND_KEY)
     task_id = await started(client, account, upscale(await uploaded(client, other)))
 
-    verdict = judge_task(await ended(emulator, client, account, task_id))
+    failed = failed_by(await ended(emulator, client, account, task_id))
 
-    assert verdict is not None
-    assert (verdict.error_class, verdict.failure.side) == ("input_missing", "us")
+    assert (failed.error_class, CLASSES[failed.error_class].side) == ("input_missing", "us")
 
 
 @pytest.mark.parametrize(
@@ -154,11 +158,10 @@ async def test_an_input_that_can_t_be_loaded_has_the_class_of_the_emulator_s_log
     wanted = upscale(image.format(emulator=emulator.base_url))
     task_id = await started(client, account, wanted)
 
-    verdict = judge_task(await ended(emulator, client, account, task_id))
+    failed = failed_by(await ended(emulator, client, account, task_id))
     (line,) = await emulator.admin.events("run_ended")
 
-    assert verdict is not None
-    assert (verdict.error_class, line["error_class"]) == (found, found)
+    assert (failed.error_class, line["error_class"]) == (found, found)
 
 
 @pytest.mark.parametrize("action", ["reset", "hang", "http", "garbage"])
@@ -171,8 +174,7 @@ async def test_start_that_settles_nothing_is_unknown_whether_accepted_or_not(
     async with RunningHubClient(IMPATIENT) as client:
         call = await client.start(account, upscale())
 
-    verdict = judge(call.reply, call.transport)
-    assert verdict is not None
+    verdict = classify(evidence_of(Stage.START, call.reply, call.transport))
     assert verdict.error_class == "submit_unknown"
     if when == "after":
         await emulator.admin.wait_for("start_accepted")
@@ -197,9 +199,7 @@ async def test_refused_start_is_settled(
     call = await client.start(account, upscale())
 
     assert outcome_of(call) is StartOutcome.REFUSED
-    verdict = judge(call.reply)
-    assert verdict is not None
-    assert verdict.error_class == error_class
+    assert classify(evidence_of(Stage.START, call.reply)).error_class == error_class
 
 
 def outcome_of(call: Call[StartReply]) -> StartOutcome | None:
@@ -298,5 +298,6 @@ async def test_stopped_provider_was_never_reached(client: RunningHubClient, tmp_
     call = await client.start(account, upscale())
 
     assert call.transport is Transport.NEVER_SENT
-    assert judge(None, call.transport) is not None
-    assert CLASSES["provider_unreachable"].counts_as_attempt is False
+    verdict = classify(evidence_of(Stage.START, None, call.transport))
+    assert verdict.error_class == "provider_unreachable"
+    assert verdict.failure.counts_as_attempt is False

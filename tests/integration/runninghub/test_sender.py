@@ -12,7 +12,7 @@ import pytest
 from services.runninghub.client import Limits, RunningHubClient
 from services.runninghub.exchange import Call, Transport
 from services.runninghub.report import StartReply
-from services.runninghub.verdicts import Verdict, judge_start
+from services.runninghub.verdicts import Stage, Verdict, classify, evidence_of
 from tests.support.raw_server import Peer, RawServer, Script, raw_server
 from tests.support.start_call import (
     ACCEPTED,
@@ -29,9 +29,7 @@ from tests.support.start_call import (
 
 
 def verdict_on(call: Call[StartReply]) -> Verdict:
-    verdict = judge_start(call.reply, call.transport)
-    assert verdict is not None
-    return verdict
+    return classify(evidence_of(Stage.START, call.reply, call.transport))
 
 
 async def test_refused_connection_was_never_sent() -> None:

@@ -16,7 +16,6 @@ from services.runninghub.verdicts import (
     classify,
     failure_class,
     judge_output,
-    own_verdict,
     parse_retry_overrides,
     user_text,
     with_retry_overrides,
@@ -276,11 +275,10 @@ def test_backoff_repeats_its_last_delay() -> None:
     assert [auto.delay_s(n) for n in range(5)] == [30.0, 60.0, 120.0, 120.0, 120.0]
 
 
-def test_own_verdict_lies_at_the_stage_given_or_the_usual_one() -> None:
-    assert own_verdict("queue_timeout", "waited 3600 s").failed_at_step == "queued"
-    assert own_verdict("timeout", "ran 900 s", Stage.RUN).failed_at_step == "running"
-    with pytest.raises(KeyError):
-        own_verdict("no_such_class", "")
+def test_our_own_time_limits_lie_where_the_job_stood() -> None:
+    assert failure_class("queue_timeout").stage.step == "queued"
+    assert failure_class("start_timeout").stage.step == "starting"
+    assert failure_class("timeout").stage.step == "running"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.runninghub import envelope, task_v1, wire
+from services.runninghub import envelope, wire
 from services.runninghub.callback import CallbackShape, parse_callback
 from services.runninghub.report import Reply, StartOutcome, StartReply, TaskReport, TaskState
-from services.runninghub.verdicts import error_words, judge_start, judge_task
+from services.runninghub.verdicts import Stage, classify, error_words, evidence_of
+from tests.support.runninghub_http import as_v1_callback
 
 KEYS = st.sampled_from(
     (
@@ -44,13 +45,13 @@ BODIES = VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_si
 
 def read_all(body: bytes) -> list[Reply]:
     start = wire.parse_start(body)
-    judge_start(start)
+    classify(evidence_of(Stage.START, start)).words.encode()
     tasks = [start.task, wire.parse_query(body)]
-    tasks += [task_v1.parse_status_v1(body), task_v1.parse_outputs_v1(body)]
-    hint = parse_callback(body)
-    tasks += [hint.report] if hint.report else []
+    for callback in (body, as_v1_callback(body.decode(errors="replace"))):
+        hint = parse_callback(callback)
+        tasks += [hint.report] if hint.report else []
     for task in tasks:
-        judge_task(task)
+        classify(evidence_of(Stage.RUN, task)).words.encode()
     parsers = (
         envelope.parse_upload,
         envelope.parse_cancel,
