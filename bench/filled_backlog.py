@@ -53,7 +53,7 @@ async def _fill(dsn: str, jobs: int) -> None:
     await conn.execute(SQL["fill_backlog_ledger"], *values)
     await conn.execute(SQL["fill_backlog_counts"])
     told = min(jobs, _STARTED)
-    await conn.execute(SQL["fill_backlog_history_jobs"], *values, told)
+    await conn.execute(SQL["fill_backlog_history_jobs"], *values, told, real)
     await conn.execute(SQL["fill_backlog_history_events"], *values, told, real)
     await conn.execute("VACUUM (ANALYZE)")
     await conn.close()

@@ -1,7 +1,8 @@
 """Etapa as a contestant: its services as `etapa up` runs them; this process is the client.
 
-BENCH_WORKERS is the number of queue processes. BENCH_HOME (a folder), BENCH_REPLICAS ({"queue": 2, "tools": 2}) and
-BENCH_ETAPA_ENV ({"OTEL_EXPORTER_OTLP_ENDPOINT": ...}) shape the deployment for other figures.
+BENCH_WORKERS is the number of queue processes. BENCH_HOME (a folder), BENCH_REPLICAS
+({"queue": 2, "tools": 2}) and BENCH_ETAPA_ENV ({"OTEL_EXPORTER_OTLP_ENDPOINT": ...}) shape the
+deployment for other figures and for tests.
 """
 
 from __future__ import annotations
