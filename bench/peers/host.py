@@ -103,7 +103,7 @@ def _cpu_s() -> float:
     # The contestant's own processes; the database server's CPU is for the driver to read.
     me = psutil.Process()
     times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    return float(sum(each.user + each.system for each in times))
 
 
 def _versions(peer: Peer) -> dict[str, str]:

@@ -17,8 +17,8 @@ from bench.peers.work import Provider
 
 # A new front door connects and imports at its first calls; they are made and not counted.
 WARM_UP = 3
-# After a job is complete the queue still tidies up (pgqueuer flushes results every 0.1 s).
-_REST_S = 0.15
+# After a job is complete its queue still marks it finished, and is not idle yet.
+_REST_S = 0.05
 _SUBMIT_LIMIT_S = 30.0
 
 

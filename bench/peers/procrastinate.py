@@ -12,7 +12,7 @@ Tuned as its docs say (3.10, read 2026-11-24):
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import procrastinate
 import psycopg
@@ -29,7 +29,7 @@ _CONCURRENCY = 30
 _WEB_CONNECTIONS = 16
 _WORKER_CONNECTIONS = 24
 
-PsycopgConnection = psycopg.AsyncConnection[TupleRow]
+PsycopgConnection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
 
 def _app(dsn: str, most_connections: int) -> procrastinate.App:
