@@ -5,7 +5,8 @@ Tuned as its docs say (3.10, read 2026-11-24):
 - howto/production/delete_finished_jobs: successful jobs are deleted when they finish.
 - howto/production/external_connection: the job and our rows commit together.
 - howto/basics/connector "Other arguments": autocommit connections, since each of its queries is
-  one statement: BEGIN and COMMIT would be round trips of their own. Pool as large as concurrency.
+  one statement: BEGIN and COMMIT would be round trips of their own.
+- discussions "Mind the size of your PostgreSQL pool": a connection for each sub-worker.
 - howto/basics/worker: LISTEN/NOTIFY on, no signal handlers inside another program.
 """
 
