@@ -8,7 +8,7 @@ Tuned as its docs say (5.7, read 2026-11-24):
 - userguide/tasks "Ignore results you don't want": no result backend.
 - userguide/concurrency: threads, for I/O. Its tasks are no coroutines, so they wait for ours on one
   loop a worker; prefork does the same with a loop in each child, and was slower here.
-- history/whatsnew-3.1 and reference/cli: no gossip, mingle, heartbeat or events, which nobody listens to.
+- history/whatsnew-3.1, reference/cli: no gossip, mingle, heartbeat or events, as nobody listens.
 """
 
 from __future__ import annotations
