@@ -19,10 +19,8 @@ from yarl import URL
 
 from services.runninghub import envelope, wire
 from services.runninghub.envelope import (
-    AccountReply,
     AckReply,
     AppDemoReply,
-    QueueReply,
     UploadReply,
     WebhookDetailReply,
 )
@@ -157,7 +155,7 @@ class RunningHubClient:
     async def cancel(self, account: Account, task_id: str) -> Call[AckReply]:
         """Ask for a cancel (v1, which alone has it); then keep polling."""
         outgoing = self._v1(account, "cancel", "/task/openapi/cancel", taskId=task_id)
-        return await _call(self._calls, outgoing, envelope.parse_cancel)
+        return await _call(self._calls, outgoing, envelope.parse_ack)
 
     async def app_demo(self, account: Account, webapp_id: str) -> Call[AppDemoReply]:
         """Describe an app: its node fields (v1)."""
@@ -165,20 +163,6 @@ class RunningHubClient:
         path = f"/api/webapp/apiCallDemo?{query}"
         outgoing = self._outgoing(account, "app_demo", "GET", path)
         return await _call(self._calls, outgoing, envelope.parse_app_demo)
-
-    async def account_status(self, account: Account) -> Call[AccountReply]:
-        """Read balance and load of the account (v1)."""
-        # This endpoint alone documents the key's name in lower case.
-        outgoing = self._v1(
-            account, "account_status", "/uc/openapi/accountStatus", apikey=account.api_key
-        )
-        return await _call(self._calls, outgoing, envelope.parse_account)
-
-    async def queue_status(self, account: Account) -> Call[QueueReply]:
-        """Read concurrency and load of the account (v2, documented as in development)."""
-        path = "/openapi/v2/queue/status"
-        outgoing = self._outgoing(account, "queue_status", "GET", path)
-        return await _call(self._calls, outgoing, envelope.parse_queue_status)
 
     async def webhook_detail(self, account: Account, task_id: str) -> Call[WebhookDetailReply]:
         """Read what the provider recorded of its callbacks about a task (v1)."""

@@ -51,28 +51,6 @@ class UploadReply(Reply):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountReply(Reply):
-    """Balance and load of a key. Coins and money are the provider's decimal texts."""
-
-    remain_coins: str | None = None
-    remain_money: str | None = None
-    currency: str | None = None
-    current_tasks: int | None = None
-    api_type: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueReply(Reply):
-    """Concurrency of a key; documented as "in development", so any figure may be None."""
-
-    api_key_type: str = ""
-    concurrent_limit: int | None = None
-    running: int | None = None
-    queued: int | None = None
-    total: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookDetailReply(Reply):
     """The provider's own record of its attempts to call us back about one task.
 
@@ -138,14 +116,6 @@ def parse_ack(body: bytes, http_status: int = 200) -> AckReply:
     return AckReply(**_head(_open(body, http_status).reply))
 
 
-parse_cancel = parse_ack
-
-
-def is_already_ended(reply: AckReply) -> bool:
-    """Whether a cancel was refused because the task had ended: ask for its outcome."""
-    return reply.code == "1" and reply.message.strip().casefold() == "task cannot cancel"
-
-
 def parse_upload(body: bytes, http_status: int = 200) -> UploadReply:
     """Read an upload reply of either generation."""
     envelope = _open(body, http_status)
@@ -160,34 +130,6 @@ def parse_upload(body: bytes, http_status: int = 200) -> UploadReply:
         download_url=as_text(fields.get("download_url")) or as_text(fields.get("downloadUrl")),
         size_bytes=as_count(fields.get("size")),
         kind=as_text(fields.get("type")) or as_text(fields.get("fileType")),
-    )
-
-
-def parse_account(body: bytes, http_status: int = 200) -> AccountReply:
-    """Read a v1 accountStatus reply."""
-    envelope = _open(body, http_status)
-    fields = envelope.fields
-    return AccountReply(
-        **_head(_needs_object(envelope)),
-        remain_coins=as_text(fields.get("remainCoins")) or None,
-        remain_money=as_text(fields.get("remainMoney")) or None,
-        currency=as_text(fields.get("currency")) or None,
-        current_tasks=as_count(fields.get("currentTaskCounts")),
-        api_type=as_text(fields.get("apiType")),
-    )
-
-
-def parse_queue_status(body: bytes, http_status: int = 200) -> QueueReply:
-    """Read a v2 queue/status reply."""
-    envelope = _open(body, http_status)
-    fields = envelope.fields
-    return QueueReply(
-        **_head(_needs_object(envelope)),
-        api_key_type=as_text(fields.get("apiKeyType")),
-        concurrent_limit=as_count(fields.get("concurrentLimit")),
-        running=as_count(fields.get("runningCount")),
-        queued=as_count(fields.get("queuedCount")),
-        total=as_count(fields.get("totalCurrentTasks")),
     )
 
 

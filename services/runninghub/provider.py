@@ -5,14 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from services.runninghub.envelope import (
-    AccountReply,
-    AckReply,
-    AppDemoReply,
-    QueueReply,
-    UploadReply,
-    WebhookDetailReply,
-)
+from services.runninghub.envelope import AckReply, UploadReply
 from services.runninghub.exchange import Call
 from services.runninghub.report import StartReply, TaskReport
 from services.runninghub.request import Account, Media, StartRequest
@@ -43,28 +36,6 @@ class Provider(Protocol):
 
     async def cancel(self, account: Account, task_id: str) -> Call[AckReply]:
         """Ask for a cancel; the task's own state says when it happened."""
-        ...
-
-    async def app_demo(self, account: Account, webapp_id: str) -> Call[AppDemoReply]:
-        """Describe an app: its node fields."""
-        ...
-
-    async def account_status(self, account: Account) -> Call[AccountReply]:
-        """Read balance and load of the account."""
-        ...
-
-    async def queue_status(self, account: Account) -> Call[QueueReply]:
-        """Read concurrency and load of the account."""
-        ...
-
-    async def webhook_detail(self, account: Account, task_id: str) -> Call[WebhookDetailReply]:
-        """Read what the provider recorded of its callbacks about a task."""
-        ...
-
-    async def retry_webhook(
-        self, account: Account, webhook_id: str, webhook_url: str | None = None
-    ) -> Call[AckReply]:
-        """Ask the provider to call back once more, possibly to another URL."""
         ...
 
     async def download(

@@ -46,11 +46,6 @@ class Reply:
     message: str = ""
     strange: tuple[str, ...] = ()
 
-    @property
-    def unknown_shape(self) -> bool:
-        """Whether something in the body was not of a known form."""
-        return bool(self.strange)
-
 
 @dataclass(frozen=True, slots=True)
 class FailedReason:
@@ -92,16 +87,6 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class SubTask:
-    """One entry of taskUsageList; its id comes as a JSON number above 2^53."""
-
-    task_id: str
-    parent_task_id: str
-    status: str
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True)
 class PromptTips:
     """The graph validation of a start reply. `node_errors` is {node id: ComfyUI's errors}."""
 
@@ -117,23 +102,15 @@ class PromptTips:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskReport(Reply):
-    """A task object of either generation; `status` is the provider's own word.
-
-    `tells_outputs` is False for a v1 status reply, whose SUCCESS says nothing about results.
-    """
+    """A task object of either generation; `status` is the provider's own word."""
 
     state: TaskState
     task_id: str = ""
     status: str = ""
     reason: FailedReason | None = None
     outputs: tuple[Output, ...] = ()
-    tells_outputs: bool = True
     usage: Usage = Usage()
-    client_id: str = ""
     prompt_tips: PromptTips | None = None
-    progress_url: str = ""
-    parent_task_id: str = ""
-    sub_tasks: tuple[SubTask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

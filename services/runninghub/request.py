@@ -39,16 +39,13 @@ class NodeValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """One run. `retain_s` (10 to 180) keeps the machine warm and is billed."""
+    """One run."""
 
     target_id: str
     nodes: tuple[NodeValue, ...]
     kind: TargetKind = TargetKind.APP
     webhook_url: str | None = None
     instance_type: str = "default"
-    use_personal_queue: bool = False
-    retain_s: int | None = None
-    access_password: str | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
@@ -65,14 +62,11 @@ class StartRequest:
         fields: dict[str, object] = {
             "nodeInfoList": nodes,
             "instanceType": self.instance_type,
-            "usePersonalQueue": self.use_personal_queue,
+            "usePersonalQueue": False,  # who waits is settled by our own queue
         }
-        optional = {
-            "webhookUrl": self.webhook_url,
-            "retainSeconds": self.retain_s,
-            "accessPassword": self.access_password,
-        }
-        return json_body(fields | {k: v for k, v in optional.items() if v is not None})
+        if self.webhook_url is not None:
+            fields["webhookUrl"] = self.webhook_url
+        return json_body(fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

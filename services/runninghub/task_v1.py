@@ -1,4 +1,4 @@
-"""What v1 says about a task: its status and outputs replies, read into the report of v2.
+"""What v1 says about a task: the outputs reply inside its callbacks, read into the report of v2.
 
 Shapes follow docs/runninghub-api.md §2.3 and §2.4, read 2026-11-24.
 """
@@ -7,40 +7,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.runninghub.json_shape import as_code, as_list, as_object, as_text, decode
+from services.runninghub.json_shape import as_code, as_list, as_object, as_text
 from services.runninghub.report import TaskReport, TaskState
 from services.runninghub.wire import parse_outputs, parse_reason, parse_usage, task_from_json
 
 
-def parse_status_v1(body: bytes, http_status: int = 200, task_id: str = "") -> TaskReport:
-    """Read a v1 status reply, whose `data` is a bare string such as "RUNNING"."""
-    decoded = decode(body)
-    outer = as_object(decoded.value)
-    status = outer.get("data")
-    if decoded.is_json and "code" in outer and isinstance(status, str | None):
-        task = {"errorCode": outer["code"], "msg": outer.get("msg"), "status": status or ""}
-        report = task_from_json({**task, "taskId": task_id}, http_status)
-        return replace(report, tells_outputs=False)
-    return _no_task_object(decoded.is_json, decoded.value, http_status)
-
-
-def parse_outputs_v1(body: bytes, http_status: int = 200, task_id: str = "") -> TaskReport:
-    """Read a v1 outputs reply: 804/813 are states, 805 a failure, null data "still starting".
-
-    The body names no task, so `task_id` is the caller's. `[]` is a success without outputs;
-    believe it only after a few repeats.
-    """
-    decoded = decode(body)
-    if not decoded.is_json:
-        return _no_task_object(False, None, http_status)
-    return outputs_v1_from_json(decoded.value, http_status, task_id)
-
-
 def outputs_v1_from_json(value: object, http_status: int = 200, task_id: str = "") -> TaskReport:
-    """Read a decoded v1 outputs reply; a v1 callback carries one inside its eventData."""
+    """Read a decoded v1 outputs reply; a v1 callback carries one inside its eventData.
+
+    804/813 are states, 805 a failure, null data "still starting". The body names no task, so
+    `task_id` is the caller's.
+    """
     outer = as_object(value)
     if "code" not in outer:
-        return _no_task_object(True, value, http_status)
+        return _no_task_object(value, http_status)
     data = outer.get("data")
     code = as_code(outer["code"])
     status = "" if code else "QUEUED" if data is None else "SUCCESS"
@@ -50,7 +30,6 @@ def outputs_v1_from_json(value: object, http_status: int = 200, task_id: str = "
             "status": "FAILED" if code == "805" else status,
             "errorCode": code,
             "errorMessage": as_text(outer.get("msg")),
-            "netWssUrl": as_object(data).get("netWssUrl"),
         },
         http_status,
     )
@@ -65,13 +44,9 @@ def outputs_v1_from_json(value: object, http_status: int = 200, task_id: str = "
     )
 
 
-def _no_task_object(is_json: bool, value: object, http_status: int) -> TaskReport:
-    oddity = f"a JSON {type(value).__name__} of no known form" if is_json else "not JSON"
+def _no_task_object(value: object, http_status: int) -> TaskReport:
     return TaskReport(
         state=TaskState.UNREADABLE,
         http_status=http_status,
-        is_json=is_json,
-        code=as_code(as_object(value).get("code")),
-        message=as_text(as_object(value).get("msg")),
-        strange=(f"the body is {oddity}",),
+        strange=(f"the body is a JSON {type(value).__name__} of no known form",),
     )

@@ -25,7 +25,6 @@ from services.runninghub.report import (
     PromptTips,
     StartOutcome,
     StartReply,
-    SubTask,
     TaskReport,
     TaskState,
     Usage,
@@ -86,11 +85,7 @@ def task_from_json(value: object, http_status: int = 200) -> TaskReport:
         reason=reason,
         outputs=parse_outputs(body.get("results")),
         usage=parse_usage(body.get("usage")),
-        client_id=as_text(body.get("clientId")),
         prompt_tips=parse_prompt_tips(body.get("promptTips")),
-        progress_url=as_text(body.get("netWssUrl")),
-        parent_task_id=as_text(body.get("parentTaskId")),
-        sub_tasks=_sub_tasks(body.get("taskUsageList")),
     )
 
 
@@ -208,18 +203,6 @@ def _file_or_text(value: str) -> Output:
     """`content` and `output` carry an address or a text; only the value itself tells."""
     is_address = value.startswith(("https://", "http://"))
     return Output(url=value if is_address else "", text="" if is_address else value)
-
-
-def _sub_tasks(value: object) -> tuple[SubTask, ...]:
-    return tuple(
-        SubTask(
-            task_id=as_text(fields.get("taskId")),
-            parent_task_id=as_text(fields.get("parentTaskId")),
-            status=as_text(fields.get("taskStatus")),
-            usage=parse_usage(fields.get("usage")),
-        )
-        for fields in map(as_object, as_list(value))
-    )
 
 
 def _message(body: JsonObject, code: str) -> str:

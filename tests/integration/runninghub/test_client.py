@@ -126,7 +126,6 @@ async def test_v1_calls_carry_the_key_in_body_and_header() -> None:
         await client.cancel(who, "1")
         await client.webhook_detail(who, "1")
         await client.retry_webhook(who, "5", "https://jobs.example.test/x")
-        await client.account_status(who)
 
     sent = [(r.line.split()[1], json.loads(r.body)) for r in server.requests]
     assert sent == [
@@ -136,20 +135,17 @@ async def test_v1_calls_carry_the_key_in_body_and_header() -> None:
             "/task/openapi/retryWebhook",
             {"apiKey": KEY, "webhookId": "5", "webhookUrl": "https://jobs.example.test/x"},
         ),
-        ("/uc/openapi/accountStatus", {"apiKey": KEY, "apikey": KEY}),
     ]
     assert {r.header("Authorization") for r in server.requests} == {f"Bearer {KEY}"}
 
 
-async def test_get_calls_ask_for_app_and_queue() -> None:
+async def test_get_call_asks_for_an_app() -> None:
     ok = answer(b'{"code":0,"data":{}}', "200 OK")
     async with raw_server(ok) as server, RunningHubClient(QUICK) as client:
         await client.app_demo(account(server.url), "77")
-        await client.queue_status(account(server.url))
 
     assert [request.line for request in server.requests] == [
         f"GET /api/webapp/apiCallDemo?apiKey={KEY}&webappId=77 HTTP/1.1",
-        "GET /openapi/v2/queue/status HTTP/1.1",
     ]
 
 

@@ -37,7 +37,7 @@ def test_the_stub_speaks_as_the_client_of_runninghub_expects() -> None:
     assert (report.task_id, report.state) == (TASK, TaskState.SUCCEEDED)
     assert [(each.url, each.text) for each in report.outputs] == [("", "ok")]
     hint = parse_callback(bodies.callback(TASK))
-    assert (hint.task_id, hint.claims_end, hint.strange) == (TASK, True, ())
+    assert (hint.task_id, hint.task_status, hint.has_output) == (TASK, "SUCCESS", True)
 
 
 @pytest.mark.parametrize("make", [bodies.accepted, bodies.succeeded, bodies.callback])
