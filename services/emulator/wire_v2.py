@@ -32,17 +32,14 @@ def task_object(task_id: str = "", status: str = "", code: str = "", message: st
     }
 
 
-def refusal(refused: Refusal, task_id: str = "", status: str = "", as_int: bool = False) -> Json:
+def refusal(refused: Refusal, task_id: str = "", status: str = "") -> Json:
     """Return the task object of a refused request.
 
     The catch-all v1 codes for a bad key have their own word here.
     """
     code = 1601 if refused.code in {1, 401, 802} else refused.code
     words = v2_text(1601) if code == 1601 else refused.words("v2")
-    reply = task_object(task_id, status, str(code), words)
-    if as_int:
-        reply["errorCode"] = code
-    return reply
+    return task_object(task_id, status, str(code), words)
 
 
 def started(task: Task) -> Json:

@@ -114,15 +114,6 @@ class BlobStore:
         except BaseError as error:
             raise _away(error) from error
 
-    async def delete(self, sha256: str) -> None:
-        """Forget a blob. Idempotent."""
-        try:
-            await obstore.delete_async(self._store, _key(sha256))
-        except (_MissingError, FileNotFoundError):
-            return
-        except BaseError as error:
-            raise _away(error) from error
-
     async def _put(self, sha256: str, data: bytes | Path) -> None:
         if await self.size(sha256) is not None:
             return

@@ -5,7 +5,6 @@ Runs no query of a service; each service's `store.py` does.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,18 +72,6 @@ async def open_pool(
             **(settings or {}),
         },
     )
-
-
-async def open_pool_patiently(dsn: str, service: str, *, patience_s: float = 60) -> Pool:
-    """Open a pool, waiting for a server that is still starting. Raises after `patience_s`."""
-    deadline = asyncio.get_running_loop().time() + patience_s
-    while True:
-        try:
-            return await open_pool(dsn, service)
-        except AWAY_ERRORS:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

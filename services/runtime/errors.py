@@ -1,7 +1,7 @@
 """The kinds of error a service may raise. Each becomes one gRPC or HTTP status at the edge.
 
 A service's `domain.py` derives small named errors from these; nothing below the edge knows
-about status codes. `runtime.grpc_server` and `runtime.http_errors` hold the mapping.
+about status codes. `runtime.error_table` holds the mapping.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -186,12 +185,6 @@ _CODES: Mapping[grpc.StatusCode, type[EtapaError]] = {
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
 }
-
-
-class Reasons:
-    """The words of `EtapaError.reason` that this client knows."""
-
-    KNOWN: ClassVar[frozenset[str]] = frozenset(_REASONS)
 
 
 def error_from(call_error: aio.AioRpcError, address: str) -> EtapaError:

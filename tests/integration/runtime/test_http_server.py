@@ -1,77 +1,15 @@
-"""The HTTP server over a real socket: the same errors, addresses and endings as gRPC."""
+"""The HTTP server over a real socket: the same addresses and endings as gRPC."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
 
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
-from services.runtime import errors
-from services.runtime.error_table import INTERNAL_TEXT
-from services.runtime.http_errors import error_middleware
 from services.runtime.http_server import HttpServer
 from services.runtime.listen import InsecureBindError, PortInUseError
-
-
-async def landed(_request: web.Request) -> web.Response:
-    """Answer at the end of a redirect."""
-    return web.Response(text="landed")
-
-
-async def answer_of(error: BaseException | None, path: str = "/x") -> tuple[int, Any, Any]:
-    """Serve a handler that raises, and return status, JSON and headers of one GET."""
-
-    async def handle(_request: web.Request) -> web.Response:
-        if error is not None:
-            raise error
-        return web.Response(text="ok")
-
-    app = web.Application(middlewares=[error_middleware])
-    app.router.add_get("/x", handle)
-    app.router.add_get("/y", landed)
-    server = HttpServer("127.0.0.1:0", app)
-    port = await server.start()
-    try:
-        async with ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as got:
-            body = await got.json(content_type=None) if got.status >= 400 else await got.text()
-            return got.status, body, got.headers
-    finally:
-        await server.stop(1)
-
-
-async def test_an_error_becomes_json_of_the_same_meaning() -> None:
-    error = errors.QuotaError("One job at a time.", {"active_job_ids": "j1"})
-    status, body, _ = await answer_of(error)
-    assert status == 429
-    assert body["error"]["reason"] == "QUOTA"
-    assert body["error"]["message"] == "One job at a time."
-    assert body["error"]["facts"] == {"active_job_ids": "j1"}
-
-
-async def test_an_unknown_error_shows_nothing_of_itself() -> None:
-    status, body, _ = await answer_of(RuntimeError("secret"))
-    assert (status, body["error"]["message"]) == (500, INTERNAL_TEXT)
-    assert "secret" not in str(body)
-    assert len(body["error"]["trace_id"]) == 32
-
-
-async def test_a_lost_database_says_when_to_come_back() -> None:
-    status, body, headers = await answer_of(ConnectionResetError(104, "peer"))
-    assert (status, body["error"]["reason"]) == (503, "DATABASE_UNAVAILABLE")
-    assert headers["Retry-After"] == "1"
-
-
-async def test_an_unknown_path_is_json_too() -> None:
-    status, body, _ = await answer_of(None, "/nowhere")
-    assert (status, body["error"]["reason"]) == (404, "NOT_FOUND")
-
-
-async def test_a_redirect_is_no_error() -> None:
-    status, body, _ = await answer_of(web.HTTPFound("/y"))
-    assert (status, body) == (200, "landed")
 
 
 async def test_a_port_in_use_is_named() -> None:
