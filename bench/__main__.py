@@ -49,7 +49,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the main rows in five minutes")
     parser.add_argument("--only", type=_names(FIGURES), help="figures, separated by commas")
     parser.add_argument("--contestants", type=_words, default=[], help="these alone")
-    parser.add_argument("--rounds", type=int, help="5, or 2 when quick")
+    parser.add_argument("--rounds", type=int, help="5, or 1 when quick")
     parser.add_argument("--seconds", type=float, help="that one measurement lasts, about")
     parser.add_argument("--in-flight", type=_numbers, help="submits at a time, as in 256,1")
     return parser.parse_args()
@@ -59,8 +59,8 @@ def _amount(options: argparse.Namespace) -> Amount:
     levels = (256, 1) if options.quick else (256, 64, 16, 1)
     return Amount(
         is_quick=options.quick,
-        rounds=options.rounds or (2 if options.quick else 5),
-        seconds=options.seconds or (3.0 if options.quick else 5.0),
+        rounds=options.rounds or (1 if options.quick else 5),
+        seconds=options.seconds or (2.5 if options.quick else 5.0),
         contestants=tuple(options.contestants),
         in_flight=options.in_flight or levels,
     )
