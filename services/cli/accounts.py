@@ -13,8 +13,8 @@ from rich.text import Text
 from etapa.queue.v1 import operations_pb2
 from etapa_client.names import HEALTH_NAMES
 from etapa_client.trail import rfc3339
+from etapa_client.words import Words
 from services.cli.errors import CliError
-from services.cli.language import Words
 from services.cli.layout import BAD, BOLD, DIM, GOOD, PROVIDERS, clock, columns, one_line
 from services.cli.session import AsJson, Lang, Session, open_session, run
 

@@ -12,7 +12,7 @@ from etapa.queue.v1 import credits_pb2
 from etapa_client import EtapaClient
 from etapa_client.names import LEDGER_NAMES
 from etapa_client.trail import rfc3339
-from services.cli.language import Words
+from etapa_client.words import Words
 from services.cli.layout import BOLD, DIM, GOOD, columns, date_and_clock, one_line
 from services.cli.session import DEFAULT_USER, AsJson, Lang, open_session, run
 

@@ -18,11 +18,12 @@ import typer
 from rich.text import Text
 
 from etapa_client import EtapaClient, EtapaError
+from etapa_client.words import Words
 from services.cli.demo_job import PLAN, USER, PlannedJob, PlayedJob, Player, order_fault
 from services.cli.demo_media import write_media
 from services.cli.demo_sql import statement_for, story_rows
 from services.cli.ended import EXIT_INTERRUPTED
-from services.cli.language import Words, choose_language
+from services.cli.language import choose_language
 from services.cli.layout import BAD, BOLD, DIM, GOOD
 from services.cli.session import Lang, Places, ServiceError, Session, explain
 from services.cli.stack import Stack

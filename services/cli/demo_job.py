@@ -14,12 +14,12 @@ from rich.text import Text
 from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
 from etapa_client.errors import TooManyActiveJobsError
+from etapa_client.words import Words, size
 from services.cli.demo_check import OutputFile, check_completed, check_out_of_memory
 from services.cli.demo_output import dimensions, fetch_outputs
 from services.cli.errors import CliError
 from services.cli.follow import Display, follow_to_end, wait_final
-from services.cli.language import Words
-from services.cli.layout import BAD, BOLD, GOOD, size
+from services.cli.layout import BAD, BOLD, GOOD
 from services.cli.session import Session
 from services.cli.story import Story, read_whole_story
 from services.cli.timeline import LEGEND

@@ -10,8 +10,8 @@ from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
 from etapa_client.names import FINAL_STATUSES
+from etapa_client.words import Words
 from services.cli.follow import Display, follow_to_end, wait_final
-from services.cli.language import Words
 from services.cli.session import Session, explain
 from services.cli.story import AWAY, Story, read_whole_story, story_to_json
 from services.cli.trail_view import arriving_line, ending, headline

@@ -11,7 +11,7 @@ from rich.text import Text
 from etapa.observability.v1 import event_pb2, trail_pb2
 from etapa_client.names import LEDGER_NAMES, PAYLOAD_NAMES, STATUS_NAMES, STEP_NAMES
 from etapa_client.trail import parsed, rfc3339
-from services.cli.language import Language
+from etapa_client.words import Language
 from services.cli.layout import columns, seconds_between
 from services.cli.timeline import StepLine, as_facts, note_cells, step_cells
 

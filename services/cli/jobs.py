@@ -16,9 +16,9 @@ from etapa_client import EtapaClient
 from etapa_client.errors import InvalidInputError, JobNotFoundError
 from etapa_client.names import STATUS_NAMES, STATUSES, STEP_NAMES, STEPS
 from etapa_client.trail import summary_to_json
+from etapa_client.words import Language, Words, failed_label
 from services.cli.choice import parse_span_s, pick
 from services.cli.errors import CliError
-from services.cli.language import Language, Words, failed_label
 from services.cli.layout import DIM, clean, columns, date_and_clock, one_line
 from services.cli.session import AsJson, Lang, Session, explain, open_session, run
 from services.cli.story import Story, read_story, story_to_json

@@ -14,7 +14,7 @@ from google.protobuf import timestamp_pb2
 from rich.cells import cell_len
 from rich.text import Text
 
-from services.cli.language import Language
+from etapa_client.words import Language
 
 OURS, PROVIDERS, GOOD, BAD, DIM, BOLD = "blue", "yellow", "green", "red", "dim", "bold"
 _GAP = "  "
@@ -94,14 +94,6 @@ def duration(seconds: float | None, language: Language) -> str:
 def decimal(number: str, language: Language) -> str:
     """Return a number with the language's decimal sign."""
     return number.replace(".", ",") if language is Language.PT else number
-
-
-def size(count: int, language: Language) -> str:
-    """Return a number of bytes with its unit."""
-    for unit, factor in (("MB", 1_000_000), ("kB", 1_000)):
-        if count >= factor:
-            return decimal(f"{count / factor:.1f} {unit}", language)
-    return f"{count} B"
 
 
 def details(facts: Mapping[str, Any]) -> str:

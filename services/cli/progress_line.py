@@ -6,14 +6,12 @@ from rich.text import Text
 
 from etapa.queue.v1 import job_pb2
 from etapa_client.names import STEP_NAMES
-from services.cli.language import Language, Words, live_label
+from etapa_client.words import HIGH_DEMAND, Language, is_high_demand, live_label
 from services.cli.layout import DIM, duration
 from services.cli.timeline import tone_of
 from services.cli.trail_view import position_text
 
 _BAR_CELLS = 24
-_BUSY = Words("Fila com alta demanda, já já!", "The queue is busy, soon!")
-_BUSY_AFTER_S = 10.0
 
 
 def progress_line(job: job_pb2.Job, since_s: float, language: Language) -> Text:
@@ -24,8 +22,8 @@ def progress_line(job: job_pb2.Job, since_s: float, language: Language) -> Text:
         line.append("  ").append_text(bar(job.progress))
     if job.position:
         line.append(f"  {position_text(job.position, language)}")
-        if since_s > _BUSY_AFTER_S:
-            line.append(f"  {_BUSY.to(language)}", style=DIM)
+        if is_high_demand(job.position, since_s):
+            line.append(f"  {HIGH_DEMAND.to(language)}", style=DIM)
     return line.append(f"  {duration(since_s, language)}", style=DIM)
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from etapa.queue.v1 import queue_pb2
 from etapa_client.trail import rfc3339
-from services.cli.language import Language, Words
+from etapa_client.words import Language, Words
 from services.cli.layout import BOLD, DIM, PROVIDERS, columns, duration, one_line
 from services.cli.session import AsJson, Lang, Session, open_session, run
 from services.cli.trail_view import position_text

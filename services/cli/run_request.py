@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from etapa.tools.v1 import tools_pb2
+from etapa_client.words import Language, Words
 from services.cli.errors import CliError
-from services.cli.language import Language, Words
 
 _TRUE, _FALSE = ("true", "yes", "1", "sim"), ("false", "no", "0", "nao", "não")
 

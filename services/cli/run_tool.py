@@ -10,9 +10,9 @@ from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient, EtapaError
 from etapa_client.errors import TooManyActiveJobsError
 from etapa_client.trail import job_to_json
+from etapa_client.words import Words
 from services.cli.ended import finish, wait_and_tell
 from services.cli.errors import CliError
-from services.cli.language import Words
 from services.cli.layout import one_line
 from services.cli.run_request import RunArguments, read_arguments
 from services.cli.session import (

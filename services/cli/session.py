@@ -14,9 +14,10 @@ from rich.text import Text
 
 from etapa_client import EtapaClient, EtapaError
 from etapa_client.errors import UnavailableError
+from etapa_client.words import Language, Words
 from services.cli.addresses import Addresses, reachable
 from services.cli.errors import CliError
-from services.cli.language import Language, Words, choose_language
+from services.cli.language import choose_language
 from services.cli.layout import one_line
 from services.cli.surroundings import surroundings
 from services.runtime.settings import Env

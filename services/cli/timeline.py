@@ -12,7 +12,7 @@ from rich.text import Text
 from etapa.observability.v1 import trail_pb2
 from etapa_client.names import STEP_NAMES
 from etapa_client.trail import parsed
-from services.cli.language import PROVIDER_STEPS, Language, Words, step_name
+from etapa_client.words import PROVIDER_STEPS, Language, Words, step_name
 from services.cli.layout import (
     BAD,
     DIM,

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from etapa.tools.v1 import tools_pb2
 from etapa_client import EtapaClient
-from services.cli.language import Language, Words
-from services.cli.layout import BOLD, DIM, columns, duration, one_line, size
+from etapa_client.words import Language, Words, size
+from services.cli.layout import BOLD, DIM, columns, duration, one_line
 from services.cli.run_request import properties, usage
 from services.cli.session import AsJson, Lang, Session, open_session, run
 

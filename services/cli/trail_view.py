@@ -10,7 +10,7 @@ from rich.text import Text
 from etapa.observability.v1 import event_pb2, trail_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client.names import LEDGER_NAMES, PAYLOAD_NAMES, STATUS_NAMES
-from services.cli.language import STATUSES, Language, Words, live_label
+from etapa_client.words import STATUSES, Language, Words, live_label, place, size
 from services.cli.layout import (
     BAD,
     BOLD,
@@ -24,7 +24,6 @@ from services.cli.layout import (
     duration,
     one_line,
     seconds_between,
-    size,
 )
 from services.cli.story import Story
 from services.cli.timeline import LEGEND, TITLE, timeline
@@ -43,7 +42,7 @@ _ARRIVING = Words(
     "{count} steps arriving: the history reaches {through} of {seq}",
 )
 _LEFT_OUT = Words("{count} linhas a mais não são mostradas", "{count} further lines are not shown")
-_POSITION = Words("Posição: #{position}", "Position: #{position}")
+_POSITION = Words("Posição: {place}", "Position: {place}")
 _RETRY_OF = Words("Nova tentativa de", "Tries again")
 _CREATED = Words("Criado", "Created")
 _TOTAL = Words("Total", "Total")
@@ -51,7 +50,6 @@ _ACCOUNT = Words("Conta", "Account")
 _TASK = Words("Tarefa no provedor", "Provider task")
 _COST = Words("Preço", "Price")
 _DECIDED = Words("decidiu", "decided")
-_MOST_POSITION = 1000
 
 
 def story_lines(story: Story, language: Language) -> Iterator[Text]:
@@ -93,8 +91,7 @@ def ending(story: Story, language: Language) -> Iterator[Text]:
 
 def position_text(position: int, language: Language) -> str:
     """Return a place in the queue as the plan's card has it."""
-    shown = f"{_MOST_POSITION}+" if position > _MOST_POSITION else str(position)
-    return _POSITION.to(language, position=shown)
+    return _POSITION.to(language, place=place(position))
 
 
 def status_text(status: str, language: Language) -> Text:

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from etapa.observability.v1 import trail_pb2
 from etapa_client.names import RETRY_NAMES, SIDE_NAMES
-from services.cli.language import RETRIES, SIDES, UNKNOWN, Language, Words, failed_label
+from etapa_client.words import RETRIES, SIDES, UNKNOWN, Language, Words, failed_label
 from services.cli.layout import BAD, BOLD, DIM, clean, columns, one_line
 
 _TITLE = Words("Falhou em: {label} ({step})", "Failed at: {label} ({step})")

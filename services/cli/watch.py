@@ -11,9 +11,9 @@ from etapa.queue.v1 import job_pb2
 from etapa_client import EtapaClient
 from etapa_client.names import FINAL_STATUSES
 from etapa_client.trail import job_to_json
+from etapa_client.words import Words
 from services.cli.ended import finish, wait_and_tell
 from services.cli.follow import Display, watch_to_end
-from services.cli.language import Words
 from services.cli.session import AsJson, Lang, Session, open_session, run
 from services.cli.story import read_story
 from services.cli.trail_view import ending, headline

@@ -7,15 +7,10 @@ from datetime import datetime
 
 from etapa.queue.v1 import credits_pb2, job_pb2
 from etapa_client.names import STEP_NAMES
-from services.console.language import Language
+from etapa_client.words import Language, failed_label, is_high_demand, live_label, place
 from services.console.shown import seconds_between
 from services.console.story import Story
-from services.console.texts import STAGES, failed_label, live_label
-
-# From here on, or after this long, the plan's consolation is shown.
-HIGH_DEMAND_POSITION = 2
-HIGH_DEMAND_S = 30.0
-POSITION_CAP = 1000
+from services.console.texts import STAGES
 
 _STAGE_OF_STEP = {
     "upload": "sent",
@@ -106,7 +101,7 @@ def position_of(job: job_pb2.Job | None) -> str:
     """Return the place in the queue as it is shown; empty outside the queue."""
     if job is None or not job.position or job.status != job_pb2.JOB_STATUS_QUEUED:
         return ""
-    return f"#{job.position}" if job.position <= POSITION_CAP else f"{POSITION_CAP}+"
+    return place(job.position)
 
 
 def is_busy(story: Story, now: datetime) -> bool:
@@ -114,7 +109,7 @@ def is_busy(story: Story, now: datetime) -> bool:
     if story.status != "queued" or story.job is None:
         return False
     waited = seconds_between(story.created_at, now) or 0.0
-    return story.job.position >= HIGH_DEMAND_POSITION or waited >= HIGH_DEMAND_S
+    return is_high_demand(story.job.position, waited)
 
 
 def money_of(story: Story) -> tuple[str, int]:

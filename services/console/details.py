@@ -11,8 +11,8 @@ from typing import Any
 from etapa.observability.v1 import event_pb2
 from etapa_client.names import PAYLOAD_NAMES, RETRY_NAMES, SIDE_NAMES
 from etapa_client.trail import parsed
+from etapa_client.words import Language
 from services.console.card import Card, card_of
-from services.console.language import Language
 from services.console.payload import KINDS, chosen
 from services.console.story import Story
 from services.console.timeline import Row, Spans, rows_of, spans_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from etapa_client.errors import TooManyActiveJobsError
-from services.console.language import Language
+from etapa_client.words import Language
 from services.console.texts import REASONS
 from services.runtime.error_table import answer_to
 from services.runtime.ids import InvalidIdError

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etapa.tools.v1 import tools_pb2
+from etapa_client.words import Language
 from services.console.errors import BadFieldError
-from services.console.language import Language
 
 INPUT, MEDIA, MEDIA_URL = "input.", "media.", "media_url."
 

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-
-class Language(StrEnum):
-    """What a person reads. Portuguese is the default."""
-
-    PT = "pt"
-    EN = "en"
-
-    @property
-    def tag(self) -> str:
-        """Return the tag for `lang=` and for the browser's own formats."""
-        return "pt-BR" if self is Language.PT else "en"
+from etapa_client.words import Language
 
 
 def choose_language(asked: str, kept: str, accepted: str) -> Language:

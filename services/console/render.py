@@ -14,17 +14,18 @@ from aiohttp import web
 from google.protobuf import timestamp_pb2
 from markupsafe import Markup
 
+from etapa_client import words
 from etapa_client.names import HEALTH_NAMES, LEDGER_NAMES, STATUS_NAMES, STEP_NAMES
+from etapa_client.words import Language
 from services.console import shown, texts
-from services.console.language import Language
 from services.console.who import csrf_of, keep_cookies, language_of, user_of
 from services.runtime.ids import new_id
 
 _JOB_ID = re.compile(r"\b([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
-_TABLES: Mapping[str, Mapping[str, texts.Text]] = {
-    "status": texts.STATUSES,
-    "side": texts.SIDES,
-    "retry": texts.RETRIES,
+_TABLES: Mapping[str, Mapping[str, words.Words]] = {
+    "status": words.STATUSES,
+    "side": words.SIDES,
+    "retry": words.RETRIES,
     "ledger": texts.LEDGER,
     "payload": texts.PAYLOADS,
     "health": texts.HEALTHS,
@@ -46,15 +47,19 @@ class Speaker:
 
     def word(self, table: str, key: str) -> str:
         """Return a word of one of the tables."""
-        return texts.word(_TABLES[table], key, self.language)
+        return words.word(_TABLES[table], key, self.language)
 
     def step(self, code: str) -> str:
         """Return a step's name on the timeline."""
-        return texts.step_name(code, self.language)
+        return words.step_name(code, self.language)
 
     def failed(self, code: str) -> str:
         """Return a step's label after "Falhou em:"."""
-        return texts.failed_label(code, self.language)
+        return words.failed_label(code, self.language)
+
+    def high_demand(self) -> str:
+        """Return the consolation of a long wait."""
+        return words.HIGH_DEMAND.to(self.language)
 
     def both(self, pt: str, en: str) -> str:
         """Return one of two texts that a service gave."""
@@ -62,7 +67,7 @@ class Speaker:
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number."""
-        return shown.number(value, self.language, digits)
+        return words.number(value, self.language, digits)
 
     def duration(self, seconds: float | None) -> str:
         """Return a duration."""
@@ -78,7 +83,7 @@ class Speaker:
 
     def size(self, count: int) -> str:
         """Return a number of bytes."""
-        return shown.size(count, self.language)
+        return words.size(count, self.language)
 
     def clock(self, when: datetime | timestamp_pb2.Timestamp | None) -> str:
         """Return a time of day in UTC."""

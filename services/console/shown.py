@@ -1,4 +1,4 @@
-"""How values are written: numbers, durations, sizes, times, ids. Pure; templates use them."""
+"""How values are written: durations, times, ids. Pure; templates use them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,10 @@ from datetime import UTC, datetime
 
 from google.protobuf import timestamp_pb2
 
-from services.console.language import Language
+from etapa_client.words import Language, number
 
-_KIB = 1024
 _SHORT_ID_CHARS = 13
 _MINUTE_S, _HOUR_S = 60, 3600
-
-
-def number(value: float, language: Language, digits: int = 0) -> str:
-    """Return a number with the language's own marks.
-
-    >>> number(1234.5, Language.PT, 1)
-    '1.234,5'
-    """
-    text = f"{value:,.{digits}f}"
-    if language is Language.EN:
-        return text
-    return text.translate(str.maketrans(",.", ".,"))
 
 
 def duration(seconds: float | None, language: Language) -> str:
@@ -38,18 +25,6 @@ def duration(seconds: float | None, language: Language) -> str:
     if whole < _HOUR_S:
         return f"{minutes}:{rest:02}"
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def size(count: int, language: Language) -> str:
-    """Return a number of bytes: `812 bytes`, `2,1 KB`, `3,4 MB`."""
-    if count < _KIB:
-        return f"{count} bytes"
-    value = float(count)
-    for unit in ("KB", "MB", "GB"):
-        value /= _KIB
-        if value < 999.5 or unit == "GB":
-            break
-    return f"{number(value, language, 1 if value < 100 else 0)} {unit}"
 
 
 def short_id(text: str) -> str:

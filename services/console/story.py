@@ -20,13 +20,13 @@ from etapa_client.errors import (
     UnavailableError,
 )
 from etapa_client.names import STATUS_NAMES, STEP_NAMES
+from etapa_client.words import FINAL
 from services.console.shown import moment
 
 Answer = TypeVar("Answer")
 
 # Short, so that a page says soon what is missing instead of waiting for it.
 READ_S = 4.0
-FINAL = frozenset({"completed", "failed", "cancelled"})
 AWAY = (UnavailableError, DeadlineExceededError)
 
 

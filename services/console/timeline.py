@@ -12,13 +12,11 @@ from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import credits_pb2
 from etapa_client.names import STEP_NAMES
 from etapa_client.trail import parsed
-from services.console.language import Language
+from etapa_client.words import FINAL, PROVIDER_STEPS, Language, failed_label, step_name, word
 from services.console.shown import moment, seconds_between
-from services.console.story import FINAL, Story
-from services.console.texts import NOTES, live_label, step_name, word
+from services.console.story import Story
+from services.console.texts import NOTES
 
-# Where the time goes to somebody else: the second tone.
-PROVIDER_STEPS = frozenset({"starting", "running"})
 # The bars' own unit; a bar is never too thin to be seen.
 SCALE = 1000.0
 LEAST_WIDTH = 4.0
@@ -97,9 +95,7 @@ def rows_of(story: Story, language: Language, now: datetime) -> tuple[Row, ...]:
         rows.append(
             Row(
                 step=step,
-                label=live_label(step, language).rstrip(".")
-                if failed
-                else step_name(step, language),
+                label=(failed_label if failed else step_name)(step, language),
                 tone="failure" if failed else tone_of(step),
                 at=at,
                 lasted_s=None if step in FINAL else seconds_between(at, ends[index]),

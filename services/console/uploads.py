@@ -12,11 +12,10 @@ from pathlib import Path
 from aiohttp import BodyPartReader, web
 
 from etapa_client.upload import Upload
+from etapa_client.words import Language, size
 from services.console.errors import BadFormError, CsrfRefusedError, UploadTooLargeError
 from services.console.fields import UNREADABLE
-from services.console.language import Language
 from services.console.security import CSRF_IN_BODY
-from services.console.shown import size
 from services.console.who import CSRF_FIELD, is_ours, language_of
 
 CHUNK_BYTES = 256 * 1024

@@ -7,7 +7,8 @@ import secrets
 
 from aiohttp import web
 
-from services.console.language import Language, choose_language
+from etapa_client.words import Language
+from services.console.language import choose_language
 
 LANGUAGE_COOKIE, USER_COOKIE, CSRF_COOKIE = "etapa_lang", "etapa_user", "etapa_csrf"
 DEFAULT_USER = "demo"

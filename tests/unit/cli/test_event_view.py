@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from etapa.observability.v1 import event_pb2
 from etapa.queue.v1 import job_pb2
+from etapa_client.words import Language
 from services.cli.event_view import EventLines, event_to_json
-from services.cli.language import Language
 from tests.support.history import History, completed, failed
 
 

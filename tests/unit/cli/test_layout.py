@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
-from services.cli.language import Language, UnknownLanguageError, choose_language
-from services.cli.layout import clean, columns, details, duration, one_line, size
+from etapa_client.words import Language
+from services.cli.language import UnknownLanguageError, choose_language
+from services.cli.layout import clean, columns, details, duration, one_line
 
 
 def test_columns_align_whatever_the_width_of_the_letters() -> None:
@@ -23,14 +24,6 @@ def test_durations_are_short_and_in_the_language(language: Language) -> None:
     sign = "," if language is Language.PT else "."
     told = [duration(seconds, language) for seconds in (None, 0.0, 0.9994, 59.94, 61, 7322)]
     assert told == ["-", "0 ms", "999 ms", f"59{sign}9 s", "1:01", "2:02:02"]
-
-
-def test_sizes_have_a_unit() -> None:
-    assert [size(count, Language.EN) for count in (999, 1200, 2_000_000)] == [
-        "999 B",
-        "1.2 kB",
-        "2.0 MB",
-    ]
 
 
 def test_details_quote_only_what_could_be_misread() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from etapa.tools.v1 import tools_pb2
-from services.cli.language import Language
+from etapa_client.words import Language
 from services.cli.run_request import RunArgumentError, RunArguments, read_arguments
 
 SCHEMA = {

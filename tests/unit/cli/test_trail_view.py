@@ -9,7 +9,7 @@ import pytest
 
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
-from services.cli.language import Language
+from etapa_client.words import Language
 from services.cli.story import Story, story_to_json
 from services.cli.trail_view import position_text, story_lines
 from tests.support.trails import JOB_ID, failed_job, failed_trail
@@ -27,10 +27,10 @@ Job {JOB_ID}  upscaler (people)  falhou (failed)  demo
     Allocation on device 0 would exceed allowed memory.
     Free (according to CUDA): 28 MiB
   Classe:          gpu_oom
-  Lado:            do provedor (provider)
+  Lado:            provedor (provider)
                    A placa de vídeo ficou sem memória.
   Conselho:        Tente um arquivo menor.
-  Tentar de novo:  vale a pena, mudando o que o conselho diz
+  Tentar de novo:  repita mudando o pedido
   Créditos:        60 devolvidos de 60
   Prova:           p-1 $.failedReason.exception_message
 
@@ -54,7 +54,7 @@ Tentativas
   #1  14:05:24,804  49,5 s  main  failed gpu_oom  1990712044120342283  coins=3
 
 Dados brutos (etapa job {JOB_ID} --payload ID os mostra)
-  14:06:14,204  query response  HTTP 200    2,1 kB  p-1  decidiu +4×
+  14:06:14,204  query response  HTTP 200    2,1 KB  p-1  decidiu +4×
 
 Créditos
   14:02:12,312  reserve  60  monthly
@@ -116,7 +116,7 @@ def test_the_queue_is_believed_for_the_status() -> None:
 
 def test_positions_beyond_a_thousand_are_not_told_exactly() -> None:
     assert position_text(1000, Language.PT) == "Posição: #1000"
-    assert position_text(1001, Language.PT) == "Posição: #1000+"
+    assert position_text(1001, Language.PT) == "Posição: 1000+"
 
 
 def test_what_a_terminal_would_obey_is_shown_and_not_sent() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2, queue_pb2
+from etapa_client.words import Language
 from services.console.card import card_of, money_of, position_of, stages_of
-from services.console.language import Language
 from services.console.story import Story
 from tests.support.trails import JOB_ID, OOM_WORDS, T0, at, failed_job, failed_trail, step
 

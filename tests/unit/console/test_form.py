@@ -5,9 +5,9 @@ import json
 import pytest
 
 from etapa.tools.v1 import tools_pb2
+from etapa_client.words import Language
 from services.console.errors import BadFieldError
 from services.console.form import form_of, inputs_of
-from services.console.language import Language
 from services.tools.registry import load_registry
 from services.tools.schema import parse_inputs
 from services.tools.wire import tool_to_proto

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.console.language import Language, choose_language
+from etapa_client.words import Language
+from services.console.language import choose_language
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from google.protobuf import timestamp_pb2
 
+from etapa_client.words import Language
 from services.console import shown
-from services.console.language import Language
 
 AFTERNOON = datetime(2026, 11, 24, 17, 2, 11, 204_900, UTC)
 
@@ -28,18 +28,6 @@ AFTERNOON = datetime(2026, 11, 24, 17, 2, 11, 204_900, UTC)
 )
 def test_durations_are_short_and_exact_enough(seconds: float | None, pt: str) -> None:
     assert shown.duration(seconds, Language.PT) == pt
-
-
-def test_numbers_follow_the_language() -> None:
-    assert shown.number(1234567.5, Language.PT, 1) == "1.234.567,5"
-    assert shown.number(1234567.5, Language.EN, 1) == "1,234,567.5"
-
-
-@pytest.mark.parametrize(
-    ("count", "pt"), [(0, "0 bytes"), (1023, "1023 bytes"), (2113, "2,1 KB"), (5 * 2**30, "5,0 GB")]
-)
-def test_sizes_change_their_unit(count: int, pt: str) -> None:
-    assert shown.size(count, Language.PT) == pt
 
 
 def test_times_are_told_in_utc_whatever_zone_they_come_in() -> None:

@@ -10,22 +10,14 @@ from etapa_client.names import (
     HEALTH_NAMES,
     LEDGER_NAMES,
     PAYLOAD_NAMES,
-    RETRY_NAMES,
-    SIDE_NAMES,
-    STATUS_NAMES,
-    STEP_NAMES,
 )
 from services.console import texts
-from services.console.language import Language
 
 CONSOLE = Path(texts.__file__).parent
 TEMPLATES = sorted((CONSOLE / "templates").rglob("*.html"))
 TABLES = {
     "TEXTS": texts.TEXTS,
-    "STATUSES": texts.STATUSES,
     "STAGES": texts.STAGES,
-    "SIDES": texts.SIDES,
-    "RETRIES": texts.RETRIES,
     "LEDGER": texts.LEDGER,
     "PAYLOADS": texts.PAYLOADS,
     "HEALTHS": texts.HEALTHS,
@@ -80,32 +72,10 @@ def test_templates_hold_no_words_of_their_own() -> None:
 
 
 def test_every_word_of_the_protos_has_a_text() -> None:
-    assert set(texts.STEPS) == {name for name in STEP_NAMES.values() if name}
-    assert set(texts.STATUSES) == {name for name in STATUS_NAMES.values() if name}
-    assert set(texts.SIDES) == {name for name in SIDE_NAMES.values() if name}
-    assert set(texts.RETRIES) == {name for name in RETRY_NAMES.values() if name}
     assert set(texts.LEDGER) == {name for name in LEDGER_NAMES.values() if name}
     assert set(texts.PAYLOADS) == {name for name in PAYLOAD_NAMES.values() if name}
     assert set(texts.HEALTHS) == {name for name in HEALTH_NAMES.values() if name}
 
 
 def test_the_plans_words_stand_to_the_letter() -> None:
-    live = {code: step.live.pt for code, step in texts.STEPS.items()}
-    names = {code: step.name.pt for code, step in texts.STEPS.items()}
-    assert live["running"] == "Processando com IA..."
-    assert live["queued"] == "Aguardando na fila"
-    assert live["webhook_received"] == "Finalizando..."
-    assert live["failed"] == "Erro no processamento"
-    assert names["queue_check"] == "Verificando Fila"
-    assert names["webhook_received"] == "Callback Recebido"
-    assert texts.TEXTS["high_demand"].pt == "Fila com alta demanda, já já!"
     assert texts.TEXTS["toast_tap"].pt == "Toque para ver detalhes"
-
-
-def test_the_label_after_falhou_em_has_no_dots() -> None:
-    assert texts.failed_label("running", Language.PT) == "Processando com IA"
-
-
-def test_a_step_of_a_newer_server_stays_its_code() -> None:
-    assert texts.step_name("polishing", Language.PT) == "polishing"
-    assert texts.word(texts.STATUSES, "sleeping", Language.EN) == "sleeping"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from etapa.observability.v1 import trail_pb2
 from etapa.queue.v1 import job_pb2
-from services.console.language import Language
+from etapa_client.words import Language
 from services.console.story import Story
 from services.console.timeline import LEAST_WIDTH, SCALE, rows_of, spans_of
 from tests.support.trails import JOB_ID, OOM_WORDS, T0, at, failed_job, failed_trail, step
