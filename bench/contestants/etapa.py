@@ -71,7 +71,8 @@ class EtapaContestant:
         return {"latencies_ms": [(seen[ref] - at) / 1e6 for ref, at in called.items()]}
 
     async def check(self) -> dict[str, Any]:
-        """Prove that all trails are whole."""
+        """Prove that all trails are whole, once everything is told."""
+        await self._loader.wait_told()
         return await check_trails(self._conn)
 
 
