@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from etapa_client import EtapaClient
+from services.queue.alerts import alert
 from services.queue.callbacks import Callbacks
 from services.queue.dispatcher import Dispatcher
 from services.queue.event_stream import EventStream
@@ -156,6 +157,7 @@ def assemble(
     """Wire the parts; starts nothing."""
     transitions = Transitions(pool, settings.policy, _now)
     transitions.listen(record_waits)
+    transitions.listen(alert)
     callbacks, reader, leases = Callbacks(transitions), Reader(pool), LeaseKeeper(transitions)
     workers = _make_workers(settings, transitions, provider, leases)
     return Assembly(
