@@ -228,7 +228,9 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event without its number. `body` is JSON-able; `content` the masked payload bytes."""
+    """An event without its number. `body` by `kind` is as `draft.py` makes it and `events.py` reads
+    it; `content` the masked payload bytes.
+    """
 
     kind: EventKind
     occurred_at: datetime

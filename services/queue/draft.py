@@ -7,7 +7,7 @@ change a status without its step, or money without its entry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.queue.command import Payload
@@ -92,7 +92,7 @@ class Draft:
             body = {
                 "payload_id": str(attempt.poll_payload_id),
                 "count": attempt.poll_repeats,
-                "last_at": self.now.isoformat(),
+                "last_at": self.now,
             }
             self._event(EventKind.REPEAT, body)
             attempt.poll_repeats = 0
@@ -196,15 +196,14 @@ class Draft:
         self.change.outputs = outputs
         self.job.has_outputs = True
         self.close(LedgerKind.CAPTURE)
-        listed = [asdict(output) for output in outputs]
         details = {"outputUrl": outputs[0].url, "outputs": len(outputs)}
-        self.step(Step.COMPLETED, JobStatus.COMPLETED, details, outputs=listed)
+        self.step(Step.COMPLETED, JobStatus.COMPLETED, details, outputs=outputs)
 
     def attach(self, outputs: Sequence[SavedOutput]) -> None:
         """Deliver outputs that came after a final status, free of charge."""
         self.change.outputs = outputs
         self.job.has_outputs = True
-        self._event(EventKind.OUTPUTS, {"outputs": [asdict(output) for output in outputs]})
+        self._event(EventKind.OUTPUTS, {"outputs": outputs})
 
     def _end(self) -> None:
         self.job.completed_at = self.now

@@ -1,11 +1,14 @@
-"""One stream of event batches to observability, shared by all who send, each told of its own."""
+"""One stream of event batches to observability, shared by all who send, each told of its own.
+
+A batch is the packs that it is made of, joined, with a number before them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from etapa.observability.v1 import event_pb2, intake_pb2
+from etapa.observability.v1 import intake_pb2
 from etapa_client.errors import UnavailableError
 from etapa_client.intake import IntakeClient
 
@@ -19,7 +22,7 @@ class EventStream:
         self._number = 0
         self._stream: _Open | None = None
 
-    async def send(self, events: Sequence[event_pb2.Event]) -> Sequence[intake_pb2.RejectedEvent]:
+    async def send(self, packs: Sequence[bytes]) -> Sequence[intake_pb2.RejectedEvent]:
         """Return what was rejected of a batch once the rest is committed over there.
 
         Raises the client's `EtapaError`; then nothing is known of the batch, and sending it again
@@ -27,15 +30,13 @@ class EventStream:
         """
         if self._stream is None or self._stream.task.done():
             self._stream = _Open(self._intake)
-        return await self._send(self._stream, events)
+        return await self._send(self._stream, packs)
 
-    async def send_alone(
-        self, events: Sequence[event_pb2.Event]
-    ) -> Sequence[intake_pb2.RejectedEvent]:
+    async def send_alone(self, packs: Sequence[bytes]) -> Sequence[intake_pb2.RejectedEvent]:
         """As `send()`, over a stream of its own: an error is this batch's and nobody else's."""
         stream = _Open(self._intake)
         try:
-            return await self._send(stream, events)
+            return await self._send(stream, packs)
         finally:
             await stream.close()
 
@@ -46,13 +47,13 @@ class EventStream:
             await stream.close()
 
     async def _send(
-        self, stream: _Open, events: Sequence[event_pb2.Event]
+        self, stream: _Open, packs: Sequence[bytes]
     ) -> Sequence[intake_pb2.RejectedEvent]:
         self._number += 1
-        request = intake_pb2.RecordEventsRequest(batch=self._number, events=events)
+        number = intake_pb2.RecordEventsRequest(batch=self._number).SerializeToString()
         try:
             async with asyncio.timeout(self._ack_timeout_s):
-                return await stream.send(request)
+                return await stream.send(self._number, b"".join([number, *packs]))
         except TimeoutError:
             stream.task.cancel()
             raise UnavailableError(
@@ -66,20 +67,18 @@ class _Open:
 
     def __init__(self, intake: IntakeClient) -> None:
         self._intake = intake
-        self._requests: asyncio.Queue[intake_pb2.RecordEventsRequest | None] = asyncio.Queue()
+        self._requests: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._acks: dict[int, asyncio.Future[Sequence[intake_pb2.RejectedEvent]]] = {}
         self.task = asyncio.create_task(self._run(), name="event_stream")
 
-    async def send(
-        self, request: intake_pb2.RecordEventsRequest
-    ) -> Sequence[intake_pb2.RejectedEvent]:
+    async def send(self, number: int, request: bytes) -> Sequence[intake_pb2.RejectedEvent]:
         ack: asyncio.Future[Sequence[intake_pb2.RejectedEvent]]
-        ack = self._acks[request.batch] = asyncio.get_running_loop().create_future()
+        ack = self._acks[number] = asyncio.get_running_loop().create_future()
         self._requests.put_nowait(request)
         try:
             return await ack
         finally:
-            self._acks.pop(request.batch, None)
+            self._acks.pop(number, None)
 
     async def close(self) -> None:
         self.task.cancel()
@@ -88,7 +87,7 @@ class _Open:
     async def _run(self) -> None:
         failure: BaseException = UnavailableError("observability ended the stream of events")
         try:
-            async for response in self._intake.record_events(self._sent()):
+            async for response in self._intake.record_encoded_events(self._sent()):
                 ack = self._acks.get(response.batch)
                 if ack is not None and not ack.done():
                     ack.set_result(response.rejected)
@@ -104,6 +103,6 @@ class _Open:
                 if not ack.done():
                     ack.set_exception(failure)
 
-    async def _sent(self) -> AsyncIterator[intake_pb2.RecordEventsRequest]:
+    async def _sent(self) -> AsyncIterator[bytes]:
         while (request := await self._requests.get()) is not None:
             yield request

@@ -1,72 +1,28 @@
-"""Turns the outbox's events into what observability takes. Pure, and on the hot path.
+"""Turns events into what observability takes, once, when they are written. Pure; a hot path.
 
-Each kind's body is decoded by its own struct, which names just what is told; JSON objects that
-are passed on as text are never parsed.
+Messages are made from nested dicts: protobuf fills them in place, where a message given to another
+one's constructor is serialised and parsed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from etapa.observability.v1 import event_pb2
+from etapa.observability.v1 import event_pb2, intake_pb2
 from etapa.queue.v1 import job_pb2
 from etapa_client.names import LEDGER_KINDS, PAYLOAD_KINDS, STATUSES, STEPS
-from services.queue.store_outbox import OutboxEvent
+from services.queue.domain import Details, EventKind, NewEvent
+
+Fields: TypeAlias = dict[str, Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EMPTY: Final = msgspec.Raw(b"{}")
 # What is kept of an event that could not be converted, inside the note that stands for it.
 _SHOWN_CHARS: Final = 4000
-_TRACE_ID: Final = slice(3, 35)
-
-
-class _Output(msgspec.Struct):
-    url: str = ""
-    provider_url: str = ""
-    sha256: str = ""
-    bytes: int = 0
-    content_type: str = ""
-    node_id: str = ""
-    text: str = ""
-
-
-class _Step(msgspec.Struct):
-    step: str
-    status: str
-    details: msgspec.Raw = _EMPTY
-    facts: dict[str, Any] | None = None
-    failure: dict[str, Any] | None = None
-    outputs: list[_Output] = []
-
-
-class _Note(msgspec.Struct):
-    code: str
-    text: str
-    details: msgspec.Raw = _EMPTY
-    completes: str = ""
-
-
-class _Ledger(msgspec.Struct):
-    kind: str
-    amount: int
-    bucket: str
-    entry_id: str
-
-
-class _Repeat(msgspec.Struct):
-    payload_id: str
-    count: int
-    last_at: datetime
-
-
-class _Outputs(msgspec.Struct):
-    outputs: list[_Output]
 
 
 class _Payload(msgspec.Struct):
@@ -95,174 +51,177 @@ class _Payload(msgspec.Struct):
     blob_sha256: str = ""
 
 
-_step_of = msgspec.json.Decoder(_Step).decode
-_note_of = msgspec.json.Decoder(_Note).decode
-_ledger_of = msgspec.json.Decoder(_Ledger).decode
-_repeat_of = msgspec.json.Decoder(_Repeat).decode
-_outputs_of = msgspec.json.Decoder(_Outputs).decode
-_payload_of = msgspec.json.Decoder(_Payload).decode
-_attempt_of = msgspec.json.Decoder(dict[str, Any]).decode
+def encode(event: NewEvent, job_id: str, seq: int, trace_id: str) -> bytes:
+    """Return a serialised `RecordEventsRequest` that holds this event alone.
+
+    Joined, such bytes are one request with all their events. Raises where the event is not as it
+    should be.
+    """
+    return _request(_head(event, job_id, seq, trace_id) | _KINDS[event.kind](event, trace_id))
 
 
-def to_proto(event: OutboxEvent) -> event_pb2.Event:
-    """Convert one event. Raises `ValueError` or `KeyError` for a body that is not as it should."""
-    return event_pb2.Event(
-        job_id=str(event.job_id),
-        seq=event.seq,
-        occurred_at=to_timestamp(event.occurred_at),
-        attempt=event.attempt,
-        trace_id=event.traceparent[_TRACE_ID],
-        **_KINDS[event.kind](event),
-    )
+def encode_stand_in(event: NewEvent, job_id: str, seq: int, trace_id: str, why: str) -> bytes:
+    """Return, like `encode`, a note in the place of an event that can't be told."""
+    note = _stand_in(event.kind, repr(event.body), why)
+    return _request({**_head(event, job_id, seq, trace_id), "note": note})
 
 
-def stand_in(event: OutboxEvent, why: str) -> event_pb2.Event:
-    """Return a note in the place of an event that can't be told, so that no number is missing."""
-    details = {"kind": event.kind, "body": event.body[:_SHOWN_CHARS]}
-    return event_pb2.Event(
-        job_id=str(event.job_id),
-        seq=event.seq,
-        occurred_at=to_timestamp(event.occurred_at),
-        attempt=event.attempt,
-        trace_id=event.traceparent[_TRACE_ID],
-        note=event_pb2.NoteEvent(
-            code="EVENT_UNREADABLE",
-            text=f"the queue could not tell an event: {why}"[:500],
-            details_json=msgspec.json.encode(details).decode(),
-        ),
-    )
+def stand_in(event: event_pb2.Event, why: str) -> event_pb2.Event:
+    """Return a note in the place of an event that observability can't take."""
+    kind = event.WhichOneof("kind") or ""
+    told = event_pb2.Event()
+    told.CopyFrom(event)
+    told.note.CopyFrom(event_pb2.NoteEvent(**_stand_in(kind, str(getattr(event, kind, "")), why)))
+    return told
 
 
 def to_timestamp(moment: datetime) -> Timestamp:
     """Convert an aware time, exact to the microsecond."""
-    since = moment - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+    return Timestamp(**_time(moment))
 
 
 def outputs_to_proto(outputs: Sequence[Any]) -> list[job_pb2.Output]:
     """Convert saved outputs."""
-    return [
-        job_pb2.Output(
-            url=each.url,
-            provider_url=each.provider_url,
-            sha256=each.sha256,
-            bytes=each.bytes,
-            content_type=each.content_type,
-            node_id=each.node_id,
-            text=each.text,
-        )
-        for each in outputs
-    ]
+    return [job_pb2.Output(**_output(each)) for each in outputs]
 
 
-def _step(event: OutboxEvent) -> dict[str, Any]:
-    body = _step_of(event.body)
-    failure = None
-    if body.failure is not None:
-        failure = event_pb2.Failure(**{**body.failure, "at_step": STEPS[body.failure["at_step"]]})
+def _request(event: Fields) -> bytes:
+    request = intake_pb2.RecordEventsRequest()
+    request.events.add(**event)
+    return request.SerializeToString()
+
+
+def _head(event: NewEvent, job_id: str, seq: int, trace_id: str) -> Fields:
     return {
-        "step": event_pb2.StepEvent(
-            step=STEPS[body.step],
-            status=STATUSES[body.status],
-            details_json=_object_text(body.details),
-            facts=event_pb2.JobFacts(**body.facts) if body.facts is not None else None,
-            failure=failure,
-            outputs=outputs_to_proto(body.outputs) if body.outputs else None,
-        )
+        "job_id": job_id,
+        "seq": seq,
+        "occurred_at": _time(event.occurred_at),
+        "attempt": event.attempt,
+        "trace_id": trace_id,
     }
 
 
-def _attempt(event: OutboxEvent) -> dict[str, Any]:
-    return {"attempt_change": event_pb2.AttemptEvent(**_attempt_of(event.body))}
-
-
-def _ledger(event: OutboxEvent) -> dict[str, Any]:
-    body = _ledger_of(event.body)
+def _stand_in(kind: str, body: str, why: str) -> Fields:
+    details = {"kind": kind, "body": body[:_SHOWN_CHARS]}
     return {
-        "ledger": event_pb2.LedgerEvent(
-            kind=LEDGER_KINDS[body.kind],
-            amount=body.amount,
-            bucket=body.bucket,
-            entry_id=body.entry_id,
-        )
+        "code": "EVENT_UNREADABLE",
+        "text": f"the queue could not tell an event: {why}"[:500],
+        "details_json": _json(details),
     }
 
 
-def _note(event: OutboxEvent) -> dict[str, Any]:
-    body = _note_of(event.body)
-    details = _object_text(body.details)
-    note = event_pb2.NoteEvent(code=body.code, text=body.text, details_json=details)
-    if body.completes:
-        note.completes = STEPS[body.completes]
+def _step(event: NewEvent, _trace_id: str) -> Fields:
+    body = event.body
+    failure = body.get("failure")
+    step: Fields = {
+        "step": STEPS[body["step"]],
+        "status": STATUSES[body["status"]],
+        "details_json": _json(body["details"]),
+        "outputs": [_output(each) for each in body.get("outputs", ())],
+    }
+    if "facts" in body:
+        step["facts"] = body["facts"]
+    if failure is not None:
+        step["failure"] = {**failure, "at_step": STEPS[failure["at_step"]]}
+    return {"step": step}
+
+
+def _attempt(event: NewEvent, _trace_id: str) -> Fields:
+    return {"attempt_change": event.body}
+
+
+def _ledger(event: NewEvent, _trace_id: str) -> Fields:
+    return {"ledger": {**event.body, "kind": LEDGER_KINDS[event.body["kind"]]}}
+
+
+def _note(event: NewEvent, _trace_id: str) -> Fields:
+    body = event.body
+    note = {"code": body["code"], "text": body["text"], "details_json": _json(body["details"])}
+    if body["completes"]:
+        note["completes"] = STEPS[body["completes"]]
     return {"note": note}
 
 
-def _repeat(event: OutboxEvent) -> dict[str, Any]:
-    body = _repeat_of(event.body)
-    last_at = to_timestamp(body.last_at)
+def _repeat(event: NewEvent, _trace_id: str) -> Fields:
+    return {"repeat": {**event.body, "last_at": _time(event.body["last_at"])}}
+
+
+def _outputs(event: NewEvent, _trace_id: str) -> Fields:
+    return {"outputs": {"outputs": [_output(each) for each in event.body["outputs"]]}}
+
+
+def _payload(event: NewEvent, trace_id: str) -> Fields:
+    body = msgspec.convert(event.body, _Payload)
+    payload: Fields = {"info": _payload_info(body, event, trace_id)}
+    if body.delivery_id:
+        payload["delivery_id"] = body.delivery_id
+    elif body.blob_sha256:
+        payload["blob_sha256"] = body.blob_sha256
+    else:
+        payload["body"] = event.content or b""
+    return {"payload": payload}
+
+
+def _payload_info(body: _Payload, event: NewEvent, trace_id: str) -> Fields:
+    info: Fields = {
+        "payload_id": body.payload_id or body.delivery_id,
+        "kind": PAYLOAD_KINDS[body.kind],
+        "call": body.call,
+        "exchange_id": body.exchange_id or body.delivery_id,
+        "attempt": body.attempt,
+        "method": body.method,
+        "url": body.url,
+        "http_status": body.http_status,
+        "headers": [{"name": name, "value": value} for name, value in body.headers],
+        "occurred_at": _time(body.occurred_at or body.received_at or event.occurred_at),
+        "transport": body.transport,
+        "transport_error": body.transport_error,
+        "bytes": body.bytes,
+        "sha256": bytes.fromhex(body.sha256),
+        "masked": [{"start": start, "end": end} for start, end in body.masked],
+        "content_type": body.content_type,
+        "deciding": body.deciding,
+        "trace_id": body.trace_id or trace_id,
+        "truncated": body.truncated,
+    }
+    if body.latency_s is not None:
+        info["latency"] = _duration(body.latency_s)
+    return info
+
+
+def _output(output: Any) -> Fields:
     return {
-        "repeat": event_pb2.RepeatEvent(
-            payload_id=body.payload_id, count=body.count, last_at=last_at
-        )
+        "url": output.url,
+        "provider_url": output.provider_url,
+        "sha256": output.sha256,
+        "bytes": output.bytes,
+        "content_type": output.content_type,
+        "node_id": output.node_id,
+        "text": output.text,
     }
 
 
-def _outputs(event: OutboxEvent) -> dict[str, Any]:
-    outputs = outputs_to_proto(_outputs_of(event.body).outputs)
-    return {"outputs": event_pb2.OutputsEvent(outputs=outputs)}
+def _time(moment: datetime) -> dict[str, int]:
+    since = moment - _EPOCH
+    seconds = since.days * 86_400 + since.seconds
+    return {"seconds": seconds, "nanos": since.microseconds * 1000}
 
 
-def _payload(event: OutboxEvent) -> dict[str, Any]:
-    body = _payload_of(event.body)
-    info = _payload_info(body, event)
-    if body.delivery_id:
-        return {"payload": event_pb2.PayloadEvent(info=info, delivery_id=body.delivery_id)}
-    if body.blob_sha256:
-        return {"payload": event_pb2.PayloadEvent(info=info, blob_sha256=body.blob_sha256)}
-    return {"payload": event_pb2.PayloadEvent(info=info, body=event.content or b"")}
-
-
-def _payload_info(body: _Payload, event: OutboxEvent) -> event_pb2.PayloadInfo:
-    occurred_at = body.occurred_at or body.received_at or event.occurred_at
-    return event_pb2.PayloadInfo(
-        payload_id=body.payload_id or body.delivery_id,
-        kind=PAYLOAD_KINDS[body.kind],
-        call=body.call,
-        exchange_id=body.exchange_id or body.delivery_id,
-        attempt=body.attempt,
-        method=body.method,
-        url=body.url,
-        http_status=body.http_status,
-        headers=[event_pb2.Header(name=name, value=value) for name, value in body.headers],
-        occurred_at=to_timestamp(occurred_at),
-        latency=_duration(body.latency_s) if body.latency_s is not None else None,
-        transport=body.transport,
-        transport_error=body.transport_error,
-        bytes=body.bytes,
-        sha256=bytes.fromhex(body.sha256),
-        masked=[event_pb2.ByteRange(start=start, end=end) for start, end in body.masked],
-        content_type=body.content_type,
-        deciding=body.deciding,
-        trace_id=body.trace_id or event.traceparent[_TRACE_ID],
-        truncated=body.truncated,
-    )
-
-
-def _duration(seconds: float) -> Duration:
+def _duration(seconds: float) -> dict[str, int]:
     whole = int(seconds)
-    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+    return {"seconds": whole, "nanos": int((seconds - whole) * 1e9)}
 
 
-def _object_text(details: msgspec.Raw) -> str:
-    return "" if details == _EMPTY else bytes(details).decode()
+def _json(details: Details) -> str:
+    return msgspec.json.encode(details).decode() if details else ""
 
 
-_KINDS: Final[Mapping[str, Callable[[OutboxEvent], dict[str, Any]]]] = {
-    "step": _step,
-    "attempt": _attempt,
-    "ledger": _ledger,
-    "note": _note,
-    "payload": _payload,
-    "repeat": _repeat,
-    "outputs": _outputs,
+_KINDS: Final[Mapping[EventKind, Callable[[NewEvent, str], Fields]]] = {
+    EventKind.STEP: _step,
+    EventKind.ATTEMPT: _attempt,
+    EventKind.LEDGER: _ledger,
+    EventKind.NOTE: _note,
+    EventKind.PAYLOAD: _payload,
+    EventKind.REPEAT: _repeat,
+    EventKind.OUTPUTS: _outputs,
 }

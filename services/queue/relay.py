@@ -18,14 +18,15 @@ from etapa_client.errors import EtapaError
 from services.queue import store_outbox
 from services.queue.domain import Change
 from services.queue.event_stream import EventStream
-from services.queue.events import stand_in, to_proto
-from services.queue.store_outbox import OutboxEvent
+from services.queue.events import stand_in
+from services.queue.pack import RejectedEvent, read_pack, write_pack
+from services.queue.store_outbox import TakenPack
 from services.queue.transitions import Hint, Transitions
 from services.runtime.db import AWAY_ERRORS, transaction
 from services.runtime.log import get_log
 
 _log = get_log(__name__)
-# The contract's limits are 1,000 events and 3 MiB; what is around body and content needs room.
+# The contract's limits are 1,000 events and 3 MiB; one pack alone may have more.
 MAX_EVENTS = 1000
 MAX_BYTES = 2_500_000
 _FIRST_PAUSE_S = 0.1
@@ -72,43 +73,49 @@ class Relay:
             await self._stream.close()
 
     async def relay_batch(self, limit: int = MAX_EVENTS) -> int:
-        """Relay one batch; return how many events it had."""
+        """Relay one batch of up to `limit` events, one pack at least; return how many it had."""
         async with transaction(self._pool) as conn:
-            taken = await store_outbox.take_events(conn, limit, MAX_BYTES)
-            if not taken:
+            packs = await store_outbox.take_packs(conn, limit, MAX_BYTES)
+            if not packs:
                 return 0
             # Taken in order, sent in order: no await lies between here and the stream's queue.
-            messages, unreadable = _convert(taken)
-            rejected = [*unreadable, *await self._send(taken, messages)]
-            ids = [event.id for event in taken]
-            await store_outbox.delete_events(conn, ids, rejected, self._clock())
-        return len(taken)
+            rejected = await self._send(packs)
+            await store_outbox.delete_packs(conn, [pack.id for pack in packs])
+            if rejected:
+                await store_outbox.keep_rejected_events(conn, rejected, self._clock())
+        return sum(pack.events for pack in packs)
 
-    async def _send(
-        self, taken: Sequence[OutboxEvent], messages: Sequence[event_pb2.Event]
-    ) -> list[tuple[int, str]]:
+    async def _send(self, packs: Sequence[TakenPack]) -> list[RejectedEvent]:
         try:
-            return _find(taken, await self._stream.send(messages))
+            answers = await self._stream.send([pack.body for pack in packs])
         except EtapaError as error:
             if error.code not in _REFUSALS:
                 raise
-            if len(taken) > 1:
-                raise _RefusedError(len(taken)) from error
-        return await self._send_alone(taken[0], messages)
+            if len(packs) > 1:
+                raise _RefusedError(sum(pack.events for pack in packs)) from error
+        else:
+            return _find(packs, answers) if answers else []
+        return await self._send_apart(packs[0])
 
-    async def _send_alone(
-        self, event: OutboxEvent, messages: Sequence[event_pb2.Event]
-    ) -> list[tuple[int, str]]:
+    async def _send_apart(self, pack: TakenPack) -> list[RejectedEvent]:
+        """Send a pack's events one by one, so that only one that is to blame is set aside."""
+        rejected = []
+        for event in read_pack(pack.body):
+            rejected += await self._send_alone(pack, event)
+        return rejected
+
+    async def _send_alone(self, pack: TakenPack, event: event_pb2.Event) -> list[RejectedEvent]:
         """Send one event by itself: on the shared stream somebody else's may be what is refused."""
         try:
-            return _find([event], await self._stream.send_alone(messages))
+            answers = await self._stream.send_alone([write_pack([event])])
         except EtapaError as error:
             if error.code not in _REFUSALS:
                 raise
             why = f"{error.reason}: {error}"
-            _log.exception("event_refused", job_id=str(event.job_id), seq=event.seq)
-            await self._stream.send_alone([stand_in(event, why)])
-            return [(event.id, why)]
+            _log.exception("event_refused", job_id=event.job_id, seq=event.seq)
+            await self._stream.send_alone([write_pack([stand_in(event, why)])])
+            return [_rejected(pack, event, why)]
+        return _find([pack], answers) if answers else []
 
     async def _run_lane(self, lane: int) -> None:
         limit = MAX_EVENTS
@@ -130,8 +137,9 @@ class Relay:
                 await asyncio.sleep(self._pause_s())
                 continue
             self._note_success()
-            is_full, limit = count >= limit, min(limit * 2, MAX_EVENTS)
-            if is_full:
+            # Packs are not divided, and bytes limit a batch as well: half of one may be a full one.
+            is_more, limit = count * 2 >= limit, min(limit * 2, MAX_EVENTS)
+            if is_more:
                 self._wake_next(lane)
             else:
                 await self._hints[lane].wait(self._poll_s if lane == 0 else 3600)
@@ -158,32 +166,19 @@ class Relay:
         self._hints[0].set()
 
 
-def _convert(
-    taken: Sequence[OutboxEvent],
-) -> tuple[list[event_pb2.Event], list[tuple[int, str]]]:
-    """Return all events as messages, and (outbox id, why) of those that a note stands for."""
-    messages, unreadable = [], []
-    for event in taken:
-        try:
-            messages.append(to_proto(event))
-        except (ValueError, KeyError, TypeError) as error:
-            why = f"{type(error).__name__}: {error}"
-            _log.exception("event_unreadable", job_id=str(event.job_id), seq=event.seq)
-            messages.append(stand_in(event, why))
-            unreadable.append((event.id, why))
-    return messages, unreadable
-
-
 def _find(
-    taken: Sequence[OutboxEvent], rejected: Sequence[intake_pb2.RejectedEvent]
-) -> list[tuple[int, str]]:
-    if not rejected:
-        return []
-    by_key = {(str(event.job_id), event.seq): event.id for event in taken}
+    packs: Sequence[TakenPack], answers: Sequence[intake_pb2.RejectedEvent]
+) -> list[RejectedEvent]:
+    """Return the events that observability could not store, as they lie in the packs."""
+    sent = {(e.job_id, e.seq): (pack, e) for pack in packs for e in read_pack(pack.body)}
     found = []
-    for each in rejected:
+    for each in answers:
         _log.error("event_rejected", job_id=each.job_id, seq=each.seq, why=each.message)
-        outbox_id = by_key.get((each.job_id, each.seq))
-        if outbox_id is not None:
-            found.append((outbox_id, each.message))
+        if (each.job_id, each.seq) in sent:
+            found.append(_rejected(*sent[each.job_id, each.seq], each.message))
     return found
+
+
+def _rejected(pack: TakenPack, event: event_pb2.Event, why: str) -> RejectedEvent:
+    kind = event.WhichOneof("kind") or ""
+    return RejectedEvent(pack.job_id, event.seq, kind, str(getattr(event, kind, "")), why)

@@ -1,12 +1,11 @@
-"""Turns database rows into domain values, and changes into the columns of `write_changes.sql`."""
+"""Turns database rows into domain values, and changes into the rows of `write_changes.sql`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from asyncpg import Record
@@ -27,7 +26,8 @@ from services.queue.domain import (
 )
 from services.runtime.text import without_nul
 
-Columns = list[list[Any]]
+# What asyncpg takes for an array of rows: tuples in the order of the row's type.
+Rows: TypeAlias = list[tuple[Any, ...]]
 _SHARED = ("id", "tool", "variant", "user_id", "cost", "traceparent", "created_at", "seq")
 _PLAIN = (
     "error_class",
@@ -110,26 +110,22 @@ def attempt_from_row(row: Record) -> Attempt:
     )
 
 
-def change_columns(changes: Sequence[Change], created: Sequence[Change], now: datetime) -> Columns:
-    """Return the arguments of `write_changes.sql`. `created` are jobs inserted just before.
+def change_rows(changes: Sequence[Change], created: Sequence[Change]) -> list[Rows]:
+    """Return the rows that `write_changes.sql` takes, but for the packs.
 
-    At most one change a job.
+    `created` are jobs inserted just before. At most one change a job.
     """
     every = [*changes, *created]
-    taken = [c.after for c in every if c.takes_slot]
-    freed = [c.before for c in every if c.frees_slot and c.before.attempt]
     entries = [entry for c in every for entry in c.entries]
     return [
-        *_turn(map(_job_row, changes), 24),
-        *_turn((_attempt_row(c) for c in every if c.attempt_changed), 32),
-        *_turn((_taken_row(job) for job in taken), 4),
-        *_turn(((job.id, job.attempt) for job in freed), 2),
-        *_turn(map(_entry_row, entries), 10),
-        *_turn(_balance_rows(entries), 4),
-        *_turn(_user_rows(changes, created), 2),
-        *_turn(_effect_rows(c.account_effect for c in every if c.account_effect), 4),
-        now,  # type: ignore[list-item]  # the one scalar among the arrays
-        *_turn((row for c in every for row in _event_rows(c)), 7),
+        [_job_row(c) for c in changes],
+        [_attempt_row(c) for c in every if c.attempt_changed],
+        [_slot_row(c.after) for c in every if c.takes_slot],
+        [_slot_row(c.before) for c in every if c.frees_slot and c.before.attempt],
+        [_entry_row(entry) for entry in entries],
+        [(*key, *move) for key, move in balance_moves(entries).items()],
+        _user_rows(changes, created),
+        _effect_rows(c.account_effect for c in every if c.account_effect),
     ]
 
 
@@ -154,11 +150,6 @@ def balance_moves(entries: Iterable[LedgerEntry]) -> dict[tuple[str, str], tuple
         reserved += entry.amount * ((credit == "reserved") - (debit == "reserved"))
         moves[key] = (available, reserved)
     return dict(moves)
-
-
-def _turn(rows: Iterable[tuple[Any, ...]], width: int) -> Columns:
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return columns or [[] for _ in range(width)]
 
 
 def _job_row(change: Change) -> tuple[Any, ...]:
@@ -232,9 +223,9 @@ def _attempt_row(change: Change) -> tuple[Any, ...]:
     )
 
 
-def _taken_row(job: JobState) -> tuple[Any, ...]:
+def _slot_row(job: JobState) -> tuple[Any, ...]:
     if job.current is None:
-        raise AssertionError("a slot is taken without an attempt")
+        raise AssertionError("a slot is taken or freed without an attempt")
     return job.current.account, job.current.slot, job.id, job.attempt
 
 
@@ -254,12 +245,7 @@ def _entry_row(entry: LedgerEntry) -> tuple[Any, ...]:
     )
 
 
-def _balance_rows(entries: Sequence[LedgerEntry]) -> Iterable[tuple[Any, ...]]:
-    for (user_id, bucket), (available, reserved) in balance_moves(entries).items():
-        yield user_id, bucket, available, reserved
-
-
-def _user_rows(changes: Sequence[Change], created: Sequence[Change]) -> list[tuple[Any, ...]]:
+def _user_rows(changes: Sequence[Change], created: Sequence[Change]) -> Rows:
     moves: dict[str, int] = defaultdict(int)
     for change in created:
         moves[change.after.user_id] += 1
@@ -269,7 +255,7 @@ def _user_rows(changes: Sequence[Change], created: Sequence[Change]) -> list[tup
     return [(user_id, move) for user_id, move in moves.items() if move]
 
 
-def _effect_rows(effects: Iterable[AccountEffect]) -> list[tuple[Any, ...]]:
+def _effect_rows(effects: Iterable[AccountEffect]) -> Rows:
     last: dict[str, AccountEffect] = {}
     for effect in effects:
         known = last.get(effect.account)
@@ -277,20 +263,6 @@ def _effect_rows(effects: Iterable[AccountEffect]) -> list[tuple[Any, ...]]:
         if known is None or effect.health != "ok":
             last[effect.account] = effect
     return [(e.account, e.health, without_nul(e.words), e.rest_s) for e in last.values()]
-
-
-def _event_rows(change: Change) -> Iterable[tuple[Any, ...]]:
-    first = change.after.seq - len(change.events) + 1
-    for seq, event in enumerate(change.events, start=first):
-        yield (
-            change.after.id,
-            seq,
-            event.kind,
-            event.attempt,
-            event.occurred_at,
-            _json(event.body),
-            event.content,
-        )
 
 
 def _json(value: object) -> str:

@@ -13,10 +13,12 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from services.queue import store_outbox
 from services.queue.admission import NewJob, QueueView
 from services.queue.domain import Change, JobState, JobStatus, Submission, TimeLimits
+from services.queue.pack import pack_changes
 from services.queue.rows import (
-    change_columns,
+    change_rows,
     job_from_row,
     limits_from_row,
     submission_from_json,
@@ -191,7 +193,7 @@ async def insert_jobs(conn: Connection, admitted: Sequence[tuple[NewJob, Change]
         )
         for new, change in admitted
     ]
-    await conn.execute(_SQL["insert_jobs"], *(list(column) for column in zip(*rows, strict=True)))
+    await conn.execute(_SQL["insert_jobs"], rows)
 
 
 async def write_changes(
@@ -205,13 +207,16 @@ async def write_changes(
     The users whose money or count moves must be locked. Raises `WriteConflictError` if a job was
     not as it was read, and the database's own error where a constraint refuses.
     """
-    columns = change_columns(changes, created, now)
-    row = await conn.fetchrow(_SQL["write_changes"], *columns)
+    packs, rejected = pack_changes([*changes, *created])
+    rows = change_rows(changes, created)
+    row = await conn.fetchrow(_SQL["write_changes"], *rows, packs, now)
     taken = sum(change.takes_slot for change in changes)
     if row is None or row["jobs"] != len(changes) or row["slots"] != taken:
         raise WriteConflictError(
             f"{len(changes)} jobs and {taken} slots were to be written, got {row}"
         )
+    if rejected:
+        await store_outbox.keep_rejected_events(conn, rejected, now)
 
 
 async def find_claims(

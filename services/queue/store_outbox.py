@@ -7,39 +7,43 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from services.queue.pack import RejectedEvent
 from services.runtime.db import Connection
 from services.runtime.sql import load_statements
+from services.runtime.text import without_nul
 
 _SQL = load_statements(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxEvent:
-    """An event as the outbox holds it: `body` is JSON, `content` a payload's masked bytes."""
+class TakenPack:
+    """A pack as the outbox holds it, with its place there."""
 
     id: int
     job_id: UUID
-    seq: int
-    kind: str
-    attempt: int
-    occurred_at: datetime
-    body: str
-    content: bytes | None
-    traceparent: str
+    first_seq: int
+    events: int
+    body: bytes
 
 
-async def take_events(conn: Connection, limit: int, max_bytes: int) -> list[OutboxEvent]:
-    """Return the oldest events that nobody else has in hand; locked until the transaction ends."""
-    rows = await conn.fetch(_SQL["take_events"], limit, max_bytes)
-    return [OutboxEvent(*row) for row in rows]
+async def take_packs(conn: Connection, events: int, max_bytes: int) -> list[TakenPack]:
+    """Return the oldest packs that nobody else has in hand; locked until the transaction ends."""
+    rows = await conn.fetch(_SQL["take_packs"], events, max_bytes)
+    return [TakenPack(*row) for row in rows]
 
 
-async def delete_events(
-    conn: Connection, ids: Sequence[int], rejected: Sequence[tuple[int, str]], now: datetime
+async def delete_packs(conn: Connection, ids: Sequence[int]) -> None:
+    """Delete packs that are told."""
+    await conn.execute(_SQL["delete_packs"], ids)
+
+
+async def keep_rejected_events(
+    conn: Connection, rejected: Sequence[RejectedEvent], now: datetime
 ) -> None:
-    """Delete told events; keep aside those (id, why) that could not be told as they are."""
-    rejected_ids, why = [each for each, _ in rejected], [text for _, text in rejected]
-    await conn.execute(_SQL["delete_events"], ids, rejected_ids, why, now)
+    """Keep aside events that could not be told as they are."""
+    rows = [(r.job_id, r.seq, r.kind, without_nul(r.body), without_nul(r.why)) for r in rejected]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    await conn.execute(_SQL["keep_rejected_events"], *columns, now)
 
 
 async def prune_jobs(conn: Connection, before: datetime, limit: int) -> int:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from etapa_client.names import STEP_NAMES
 from services.queue import store
 from services.queue.claim import Claimed, claim_batch
 from services.queue.domain import JobState, MediaFile, Node, Submission
@@ -24,6 +25,7 @@ from services.queue.transitions import Transitions
 from services.runtime.db import Pool, open_pool
 from services.runtime.ids import new_id
 from services.runtime.tracing import new_traceparent
+from tests.support.outbox import waiting_events
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SUBMISSION = Submission(
@@ -107,21 +109,13 @@ class QueueWorld:
 
     async def steps(self, job_id: UUID) -> list[str]:
         """Return the steps in the outbox, in order."""
-        rows = await self.fetch(
-            "SELECT body::jsonb ->> 'step' AS step FROM queue.outbox "
-            "WHERE job_id = $1 AND kind = 'step' ORDER BY seq",
-            job_id,
-        )
-        return [row["step"] for row in rows]
+        events = await waiting_events(self.pool, job_id)
+        return [STEP_NAMES[e.step.step] for e in events if e.HasField("step")]
 
     async def notes(self, job_id: UUID) -> list[str]:
         """Return the codes of the notes in the outbox, in order."""
-        rows = await self.fetch(
-            "SELECT body::jsonb ->> 'code' AS code FROM queue.outbox "
-            "WHERE job_id = $1 AND kind = 'note' ORDER BY seq",
-            job_id,
-        )
-        return [row["code"] for row in rows]
+        events = await waiting_events(self.pool, job_id)
+        return [event.note.code for event in events if event.HasField("note")]
 
     async def check(self) -> None:
         """Assert what must hold at any time: slots, money, counts, gap-free events."""
@@ -232,7 +226,8 @@ INVARIANTS = {
            WHERE j.user_id = u.user_id AND j.completed_at IS NULL)""",
     "events are numbered from 1 without a gap, up to the job's seq": """
         SELECT j.id FROM queue.jobs j JOIN LATERAL (
-          SELECT count(*) AS n, coalesce(min(seq), 1) AS low, coalesce(max(seq), 0) AS high
+          SELECT coalesce(sum(events), 0) AS n, coalesce(min(first_seq), 1) AS low,
+                 coalesce(max(first_seq + events - 1), 0) AS high
             FROM queue.outbox o WHERE o.job_id = j.id) e ON true
          WHERE e.n <> j.seq OR e.low <> 1 OR e.high <> j.seq""",
 }

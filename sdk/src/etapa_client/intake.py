@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
+from typing import TypeAlias, TypeVar
+
+from grpc import aio
 
 from etapa.observability.v1 import intake_pb2, intake_pb2_grpc
 from etapa.queue.v1 import operations_pb2
 from etapa_client.connection import WRITE_S, Group
+
+Batch = TypeVar("Batch")
+EncodedCall: TypeAlias = aio.StreamStreamMultiCallable[bytes, intake_pb2.RecordEventsResponse]
 
 
 class IntakeClient(Group):
@@ -20,7 +26,7 @@ class IntakeClient(Group):
     def _stub(self) -> intake_pb2_grpc.IntakeServiceAsyncStub:
         return intake_pb2_grpc.IntakeServiceStub(self._connection.channel)
 
-    async def record_events(
+    def record_events(
         self, batches: AsyncIterable[intake_pb2.RecordEventsRequest], *, in_flight: int = 8
     ) -> AsyncGenerator[intake_pb2.RecordEventsResponse, None]:
         """Send batches and yield their acknowledgements, at most `in_flight` unacknowledged.
@@ -28,10 +34,28 @@ class IntakeClient(Group):
         One stream, never resumed: on UnavailableError send what was not acknowledged again. Ends
         when `batches` has ended and all are acknowledged; an error of `batches` is raised here.
         """
+        return self._record(batches, self._stub.RecordEvents, in_flight)
+
+    def record_encoded_events(
+        self, batches: AsyncIterable[bytes], *, in_flight: int = 8
+    ) -> AsyncGenerator[intake_pb2.RecordEventsResponse, None]:
+        """As `record_events`, for batches that are serialised already."""
+        call: EncodedCall = self._connection.channel.stream_stream(
+            f"/{self._name('RecordEvents')}",
+            response_deserializer=intake_pb2.RecordEventsResponse.FromString,
+        )
+        return self._record(batches, call, in_flight)
+
+    async def _record(
+        self,
+        batches: AsyncIterable[Batch],
+        call: aio.StreamStreamMultiCallable[Batch, intake_pb2.RecordEventsResponse],
+        in_flight: int,
+    ) -> AsyncGenerator[intake_pb2.RecordEventsResponse, None]:
         room = asyncio.Semaphore(in_flight)
         failure: list[Exception] = []
 
-        async def bounded() -> AsyncIterator[intake_pb2.RecordEventsRequest]:
+        async def bounded() -> AsyncIterator[Batch]:
             try:
                 async for batch in batches:
                     await room.acquire()
@@ -41,8 +65,7 @@ class IntakeClient(Group):
                 failure.append(error)
 
         messages = self._connection.stream(
-            self._name("RecordEvents"),
-            lambda metadata: self._stub.RecordEvents(bounded(), metadata=metadata),
+            self._name("RecordEvents"), lambda metadata: call(bounded(), metadata=metadata)
         )
         async with aclosing(messages):
             async for message in messages:

@@ -257,33 +257,61 @@ CREATE TABLE queue.uploads (
 );
 CREATE INDEX uploads_expiry ON queue.uploads (expires_at);
 
--- Events on their way to observability. Deleted when acknowledged.
+-- Events on their way to observability, a pack for each change. Deleted when acknowledged. Packs lie
+-- in the row itself and uncompressed: they live for milliseconds.
 CREATE TABLE queue.outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   job_id uuid NOT NULL,
-  seq bigint NOT NULL,
-  kind text NOT NULL CHECK (kind IN
-    ('step', 'attempt', 'ledger', 'note', 'payload', 'repeat', 'outputs')),
-  attempt int NOT NULL,
-  occurred_at timestamptz NOT NULL,
-  body text NOT NULL,
-  -- Masked bytes of a payload up to 64 KiB.
-  content bytea
+  first_seq bigint NOT NULL CHECK (first_seq >= 1),
+  events int NOT NULL CHECK (events >= 1),
+  -- A serialised etapa.observability.v1.RecordEventsRequest with `events` alone;
+  -- scripts/show_outbox.py prints what waits.
+  body bytea STORAGE EXTERNAL NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
-        autovacuum_vacuum_cost_delay = 0);
-CREATE UNIQUE INDEX outbox_once ON queue.outbox (job_id, seq);
+        autovacuum_vacuum_cost_delay = 0, toast_tuple_target = 8160);
+CREATE UNIQUE INDEX outbox_once ON queue.outbox (job_id, first_seq);
 
 -- Events that could not be told as they are: a defect of ours each, kept to be counted and mended.
 CREATE TABLE queue.rejected_events (
-  id bigint PRIMARY KEY,
   job_id uuid NOT NULL,
   seq bigint NOT NULL,
   kind text NOT NULL,
   body text NOT NULL,
   why text NOT NULL,
-  rejected_at timestamptz NOT NULL
+  rejected_at timestamptz NOT NULL,
+  PRIMARY KEY (job_id, seq)
 );
 CREATE INDEX rejected_events_age ON queue.rejected_events (rejected_at);
+
+-- Rows as write_changes.sql takes them, where they are not a table's own. A type is never altered:
+-- open connections know it as it was. Whoever needs another makes one of another name.
+CREATE TYPE queue.new_job AS (
+  id uuid, caller text, request_id text, user_id text, tool text, variant text,
+  params_sha256 bytea, input_json text, cost bigint, retry_of uuid, traceparent text,
+  created_at timestamptz, deadline_at timestamptz, seq bigint
+);
+-- `submission` and `outputs` are NULL where they stay as they are.
+CREATE TYPE queue.job_change AS (
+  id uuid, from_status text, from_attempt int, status text, current_step text,
+  failed_at_step text, error_class text, error_message text, attempt int, phase text, retries int,
+  enqueue_seq bigint, not_before timestamptz, deadline_at timestamptz,
+  cancel_requested_at timestamptz, queued_at timestamptz, started_at timestamptz,
+  completed_at timestamptz, seq bigint, charge jsonb, submission jsonb, submission_sha256 bytea,
+  outputs jsonb, instance_type text
+);
+-- `poll_done`: the query that was in flight has ended.
+CREATE TYPE queue.attempt_change AS (
+  job_id uuid, number int, account text, slot int, phase text, token_sha256 bytea, task_id text,
+  outcome text, error_class text, is_unknown boolean, lease_until timestamptz,
+  next_poll_at timestamptz, polls int, poll_failures int, poll_sha256 bytea, poll_payload_id uuid,
+  poll_repeats int, callbacks int, empty_successes int, stop_asked_at timestamptz, stop_for text,
+  traceparent text, claimed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz,
+  ended_at timestamptz, results jsonb, coins text, money text, task_cost_time text,
+  callback_asked boolean, poll_done boolean
+);
+-- `rest_s` is the first rest in seconds; it doubles.
+CREATE TYPE queue.account_effect AS (name text, health text, words text, rest_s float8);
+CREATE TYPE queue.pack AS (job_id uuid, first_seq bigint, events int, body bytea);
 
 -- The other half of the claim rule: jobs that a claim may take, in any order. Inlined by the
 -- planner, so that indexes on queue.jobs serve what is asked of it.

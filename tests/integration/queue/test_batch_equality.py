@@ -11,10 +11,12 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etapa.observability.v1 import event_pb2
 from services.queue import command as c
 from services.queue.claim import Claimed
 from services.runtime.errors import EtapaError
 from tests.support import queue_play as play
+from tests.support.outbox import waiting_events
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_world import SUBMISSION, QueueWorld, open_world, request
 
@@ -149,10 +151,27 @@ class Player:
             " ORDER BY 1, 2",
             "users": "SELECT user_id, active FROM queue.users ORDER BY 1",
             "accounts": "SELECT name, health, rests_until, strikes FROM queue.accounts ORDER BY 1",
-            "events": f"SELECT {names}, seq, kind, attempt, body::jsonb -> 'step',"
-            " body::jsonb -> 'code' FROM queue.outbox x ORDER BY 1, 2",
         }
-        return {k: [tuple(row) for row in await fetch(query)] for k, query in queries.items()}
+        shots = {k: [tuple(row) for row in await fetch(query)] for k, query in queries.items()}
+        rows = await fetch("SELECT id::text, request_id FROM queue.jobs")
+        request_ids = {row["id"]: row["request_id"] for row in rows}
+        shots["events"] = sorted(
+            (
+                request_ids[e.job_id],
+                e.seq,
+                e.WhichOneof("kind"),
+                e.attempt,
+                e.step.step,
+                e.note.code,
+            )
+            for e in await waiting_events(self.world.pool)
+        )
+        return shots
+
+
+def code(event: event_pb2.Event) -> str:
+    """Return a note's code."""
+    return event.note.code
 
 
 async def reset(world: QueueWorld) -> None:

@@ -15,11 +15,13 @@ from etapa_client.errors import UnavailableError
 from services.queue import command as c
 from services.queue import relay as relay_module
 from services.queue.event_stream import EventStream
+from services.queue.pack import MAX_PACK_BYTES
 from services.queue.pruner import Pruner
 from services.queue.relay import MAX_BYTES, Relay
 from services.runtime.ids import new_id, token_hash
 from tests.support import queue_play as play
 from tests.support.event_recorder import EventRecorder, recording
+from tests.support.outbox import put_events, waiting_events
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_relay import emptied, is_empty, relaying, run_job
 from tests.support.queue_world import QueueWorld, open_world
@@ -186,34 +188,55 @@ async def test_an_event_that_breaks_every_batch_is_found_and_stood_in_for(
     assert [row["seq"] for row in await world.fetch("SELECT * FROM queue.rejected_events")] == [3]
 
 
-async def test_an_unreadable_body_leaves_a_note_in_its_place(
+async def test_an_event_that_cannot_be_encoded_leaves_a_note_in_its_place(
     world: QueueWorld, recorder: EventRecorder
 ) -> None:
-    job_id = await run_job(world)
-    await world.fetch('UPDATE queue.outbox SET body = \'{"step":"nowhere"}\' WHERE seq = 2')
+    job_id = await world.enqueue()
+    (claimed,) = await world.claim(1)
+    broken = c.Payload(new_id(), {"kind": "response", "sha256": "no digits \x00"}, b"")
+    token = claimed.work.token_sha256
+    change = await world.transitions.run(c.BeginStart(job_id, 1, token, "", [broken]))
+    seq = change.after.seq - 1
     async with recording(recorder) as address, relaying(world, address):
         await recorder.until((await world.job(job_id)).seq)
         await emptied(world)
-    (stands_in,) = [event for event in recorder.events if event.seq == 2]
+    (stands_in,) = [event for event in recorder.events if event.seq == seq]
     assert stands_in.note.code == "EVENT_UNREADABLE"
-    assert len(await world.fetch("SELECT 1 FROM queue.rejected_events")) == 1
+    (kept,) = await world.fetch("SELECT seq, kind, body FROM queue.rejected_events")
+    assert (kept["seq"], kept["kind"]) == (seq, "payload")
+    assert "no digits" in kept["body"]
 
 
 async def test_batches_stay_below_the_contract_s_size(
     world: QueueWorld, recorder: EventRecorder
 ) -> None:
     job_id = await world.create()
-    await world.fetch(
-        "INSERT INTO queue.outbox (job_id, seq, kind, attempt, occurred_at, body, content) "
-        "SELECT $1, n, 'payload', 1, now(), $2, decode(repeat('61', 65536), 'hex') "
-        "FROM generate_series(2, 150) n",
-        job_id,
-        f'{{"payload_id":"{new_id()}","kind":"response"}}',
-    )
+    payload = event_pb2.PayloadEvent(body=b"a" * 65536)
+    for seq in range(2, 151):
+        event = event_pb2.Event(job_id=str(job_id), seq=seq, payload=payload)
+        await put_events(world.pool, job_id, [event])
     async with recording(recorder) as address, relaying(world, address):
         await recorder.until(150)
     assert max(recorder.sizes) <= 3 * 1024 * 1024
     assert max(recorder.sizes) > MAX_BYTES * 0.9
+
+
+async def test_a_change_with_very_much_to_tell_makes_several_packs(
+    world: QueueWorld, recorder: EventRecorder
+) -> None:
+    job_id = await world.enqueue()
+    (claimed,) = await world.claim(1)
+    payloads = [c.Payload(new_id(), {"kind": "response"}, b"a" * 65536) for _ in range(60)]
+    before = len(await waiting_events(world.pool))
+    await world.transitions.run(c.BeginStart(job_id, 1, claimed.work.token_sha256, "", payloads))
+    packs = await world.fetch("SELECT length(body) AS size FROM queue.outbox")
+    assert max(pack["size"] for pack in packs) <= MAX_PACK_BYTES
+    assert len(await waiting_events(world.pool)) == before + 61
+    await world.check()
+    async with recording(recorder) as address, relaying(world, address):
+        await emptied(world)
+    assert len(recorder.seen()) == (await world.job(job_id)).seq
+    assert max(recorder.sizes) <= 3 * 1024 * 1024
 
 
 async def test_finished_jobs_are_forgotten_once_told(

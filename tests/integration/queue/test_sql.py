@@ -134,11 +134,11 @@ async def test_why_waiting_counts_no_further_than_asked(full_world: QueueWorld) 
 
 async def test_the_relay_reads_the_head_of_the_outbox_only(full_world: QueueWorld) -> None:
     await full_world.fetch(
-        "INSERT INTO queue.outbox (job_id, seq, kind, attempt, occurred_at, body) "
-        "SELECT gen_random_uuid(), 1, 'note', 0, now(), '{}' FROM generate_series(1, 5000)"
+        "INSERT INTO queue.outbox (job_id, first_seq, events, body) "
+        "SELECT gen_random_uuid(), 1, 1, '' FROM generate_series(1, 5000)"
     )
     await full_world.fetch("VACUUM ANALYZE queue.outbox")
-    nodes = await explain(full_world, "take_events", 100, 1_000_000)
+    nodes = await explain(full_world, "take_packs", 100, 1_000_000)
     assert not _full_scans(nodes, "outbox")
     assert not _full_scans(nodes, "jobs")
 

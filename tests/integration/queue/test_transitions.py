@@ -23,6 +23,7 @@ from services.queue.domain import (
     TooManyActiveJobsError,
 )
 from tests.support import queue_play as play
+from tests.support.outbox import waiting_events
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_world import SUBMISSION, QueueWorld, open_world, request
 
@@ -89,11 +90,9 @@ async def test_a_failure_says_where_and_keeps_the_providers_words(world: QueueWo
         "gpu_oom",
     )
     assert job.error_message.startswith("torch.OutOfMemoryError: Allocation on device 0")
-    (row,) = await world.fetch(
-        "SELECT body::jsonb -> 'failure' ->> 'evidence_path' AS path FROM queue.outbox "
-        "WHERE body::jsonb ->> 'step' = 'failed'"
-    )
-    assert row["path"] == "$.failedReason.exception_message"
+    events = await waiting_events(world.pool, job_id)
+    (failure,) = [event.step.failure for event in events if event.step.HasField("failure")]
+    assert failure.evidence_path == "$.failedReason.exception_message"
     await world.check()
 
 
@@ -279,10 +278,8 @@ async def test_equal_answers_are_counted_not_stored(world: QueueWorld) -> None:
     for _ in range(5):
         await world.transitions.run(play.answer(job_id, 1, "running"))
     await world.transitions.run(play.answer(job_id, 1, "success"))
-    rows = await world.fetch(
-        "SELECT body::jsonb ->> 'count' AS n FROM queue.outbox WHERE kind = 'repeat'"
-    )
-    assert [row["n"] for row in rows] == ["4"]
+    events = await waiting_events(world.pool, job_id)
+    assert [event.repeat.count for event in events if event.HasField("repeat")] == [4]
 
 
 @pytest.mark.parametrize("stage", ["pending", "queued", "claimed"])
