@@ -1,4 +1,4 @@
--- What observability has not acknowledged yet, counted up to a bound: an event leaves the outbox,
+-- What observability has not acknowledged yet, counted up to a bound: a pack leaves the outbox,
 -- and a callback the forwards, after observability has committed it. Zero: every trail is whole.
 -- No values.
 SELECT (SELECT count(*) FROM (SELECT FROM queue.outbox LIMIT 5000) o)

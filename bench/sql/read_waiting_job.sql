@@ -1,3 +1,3 @@
 -- The one job that waits.
 -- No values.
-SELECT id FROM queue.jobs WHERE status = 'queued'
+SELECT id FROM queue.jobs WHERE waiting_seq IS NOT NULL

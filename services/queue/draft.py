@@ -7,7 +7,7 @@ change a status without its step, or money without its entry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import copy
 from datetime import datetime, timedelta
 
 from services.queue.command import Payload
@@ -36,8 +36,8 @@ class Draft:
     """One transition in the making. `now` is when it happens; `policy` the time limits."""
 
     def __init__(self, job: JobState, now: datetime, policy: Policy) -> None:
-        current = replace(job.current) if job.current else None
-        self.job = replace(job, current=current)
+        self.job = copy(job)
+        self.job.current = copy(job.current)
         self.now = now
         self.policy = policy
         self.change = Change(before=job, after=self.job)

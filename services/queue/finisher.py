@@ -22,7 +22,7 @@ from services.queue.domain import Change, Phase, SavedOutput
 from services.queue.lease import LeaseKeeper
 from services.queue.output_content import HEAD_BYTES, NotTheOutputError, check_content
 from services.queue.recorder import Recorder
-from services.queue.result import Result, results_from_json
+from services.queue.result import Result, results_from_json, unsaved_output
 from services.queue.store import Work
 from services.queue.transitions import Hint, Transitions, persist
 from services.runninghub.provider import Provider
@@ -273,15 +273,7 @@ def _read_head(path: Path) -> bytes:
 
 
 def _unsaved(result: Result) -> SavedOutput:
-    return SavedOutput(
-        url="",
-        provider_url=redact_text(result.url),
-        sha256="",
-        bytes=0,
-        content_type="text/plain" if result.text else "",
-        node_id=result.node_id,
-        text=result.text,
-    )
+    return unsaved_output(result, redact_text(result.url))
 
 
 def _kind(claimed: str, result: Result) -> tuple[str, str]:

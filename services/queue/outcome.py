@@ -27,7 +27,7 @@ from services.queue.domain import (
 from services.queue.draft import Draft
 from services.queue.policy import Policy
 from services.queue.poll_schedule import next_ask
-from services.queue.result import results_to_json
+from services.queue.result import results_to_json, unsaved_output
 from services.queue.start import adopt_task, retry
 from services.runninghub.report import TaskReport, TaskState
 from services.runninghub.verdicts import Stage, failure_class, with_retry_overrides
@@ -118,6 +118,11 @@ def _succeed(draft: Draft, command: Answer) -> None:
         _succeed_empty(draft, command)
         return
     _settle(draft, command, None, has_output=True)
+    if not any(output.url for output in report.outputs):
+        # Texts are in the answer itself: there is nothing to copy.
+        draft.end_attempt(Outcome.SUCCEEDED)
+        draft.complete([unsaved_output(output) for output in report.outputs])
+        return
     attempt.phase = Phase.FINALISING
     attempt.results = results_to_json(report.outputs)
     attempt.lease_until = draft.after(policy.lease_s)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.queue.domain import SavedOutput
 from services.runninghub.report import Output
 
 
@@ -22,6 +23,19 @@ def results_to_json(outputs: Sequence[Output]) -> str:
     """Write outputs for the attempt's row, in the provider's order."""
     results = [Result(o.url, o.node_id, o.output_type, o.text) for o in outputs]
     return msgspec.json.encode(results).decode()
+
+
+def unsaved_output(result: Result | Output, provider_url: str = "") -> SavedOutput:
+    """Return an output of which we hold no file: a text, or one that could not be saved."""
+    return SavedOutput(
+        url="",
+        provider_url=provider_url,
+        sha256="",
+        bytes=0,
+        content_type="text/plain" if result.text else "",
+        node_id=result.node_id,
+        text=result.text,
+    )
 
 
 def results_from_json(text: str) -> list[Result]:

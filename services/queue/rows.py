@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
 from asyncpg import Record
@@ -126,6 +126,7 @@ def change_rows(changes: Sequence[Change], created: Sequence[Change]) -> list[Ro
         [(*key, *move) for key, move in balance_moves(entries).items()],
         _user_rows(changes, created),
         _effect_rows(c.account_effect for c in every if c.account_effect),
+        [_submission_row(c.after.id, c.submission) for c in changes if c.submission],
     ]
 
 
@@ -176,11 +177,14 @@ def _job_row(change: Change) -> tuple[Any, ...]:
         job.completed_at,
         job.seq,
         _json(job.charge) if job.charge is not None else None,
-        submission_to_json(change.submission) if change.submission else None,
         job.submission_sha256,
-        _json([asdict(output) for output in outputs]) if outputs is not None else None,
+        _json(outputs) if outputs is not None else None,
         job.instance_type,
     )
+
+
+def _submission_row(job_id: UUID, submission: Submission) -> tuple[Any, ...]:
+    return job_id, submission.webapp_id, submission_to_json(submission)
 
 
 def _attempt_row(change: Change) -> tuple[Any, ...]:

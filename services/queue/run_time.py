@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from services.queue import store_operations
-from services.queue.domain import Change, Phase
+from services.queue.domain import Change, Outcome, Phase
 from services.queue.transitions import Transitions
 from services.runtime.db import AWAY_ERRORS
 from services.runtime.log import get_log
@@ -45,9 +45,10 @@ class RunTimes:
     def _on_changes(self, changes: Sequence[Change]) -> None:
         for change in changes:
             before, after = change.before.current, change.after.current
-            if before is None or after is None or after.phase is not Phase.FINALISING:
+            if before is None or after is None or before.phase is not Phase.ACCEPTED:
                 continue
-            if before.phase is Phase.ACCEPTED and after.accepted_at is not None:
+            is_success = after.phase is Phase.FINALISING or after.outcome is Outcome.SUCCEEDED
+            if is_success and after.accepted_at is not None:
                 ended_at = max((e.occurred_at for e in change.events), default=after.accepted_at)
                 seconds = (ended_at - after.accepted_at).total_seconds()
                 self._seen[change.after.tool].append(max(seconds, 0.0))

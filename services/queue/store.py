@@ -127,7 +127,7 @@ async def find_requests(
     callers, users, requests = ([key[i] for key in keys] for i in range(3))
     rows = await conn.fetch(_SQL["find_requests"], callers, users, requests)
     return {
-        (row["caller"], row["user_id"], row["request_id"]): (row["id"], row["params_sha256"])
+        (row["caller"], row["user_id"], row["request_id"]): (row["job_id"], row["params_sha256"])
         for row in rows
     }
 
@@ -153,7 +153,7 @@ async def read_prices(
 async def read_inputs(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, str]:
     """Return the inputs of jobs, each one JSON object."""
     rows = await conn.fetch(_SQL["read_inputs"], sorted(set(job_ids)))
-    return {row["id"]: row["input_json"] for row in rows}
+    return {row["job_id"]: row["input_json"] for row in rows}
 
 
 async def read_template(conn: Connection, job_id: UUID) -> Template | None:

@@ -48,7 +48,7 @@ async def keep_rejected_events(
 
 async def prune_jobs(conn: Connection, before: datetime, limit: int) -> int:
     """Delete jobs that finished before a time and whose story is told; return how many."""
-    return _count(await conn.execute(_SQL["prune_jobs"], before, limit))
+    return int(await conn.fetchval(_SQL["prune_jobs"], before, limit))
 
 
 async def prune_callbacks(conn: Connection, before: datetime, limit: int) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec import structs
 
 from services.queue import store
 from services.queue.command import Command
@@ -105,7 +106,7 @@ def merge_changes(changes: Iterable[Change]) -> list[Change]:
 
 
 def _join(first: Change, second: Change) -> Change:
-    return replace(
+    return structs.replace(
         second,
         before=first.before,
         events=[*first.events, *second.events],

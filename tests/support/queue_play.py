@@ -18,6 +18,8 @@ REPLIES = {
     "running": b'{"taskId":"7","status":"RUNNING","errorCode":"","errorMessage":"","results":null}',
     "success": b'{"taskId":"7","status":"SUCCESS","errorCode":"","errorMessage":"",'
     b'"results":[{"url":"https://p/o.png","outputType":"png"}]}',
+    "text": b'{"taskId":"7","status":"SUCCESS","errorCode":"","errorMessage":"",'
+    b'"results":[{"text":"a cat","outputType":"txt","nodeId":"9"}]}',
     "empty": b'{"taskId":"7","status":"SUCCESS","errorCode":"","errorMessage":"","results":[]}',
     "oom": b'{"taskId":"7","status":"FAILED","errorCode":"805","errorMessage":"failed",'
     b'"failedReason":{"exception_type":"torch.OutOfMemoryError",'

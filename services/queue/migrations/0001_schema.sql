@@ -63,21 +63,17 @@ CREATE TABLE queue.balances (
   PRIMARY KEY (user_id, bucket)
 );
 
+-- The state of jobs: narrow, for each transition writes a new version of the row. Most touch no
+-- index, so that Postgres keeps the version on the same page and enters it in none (HOT). What is
+-- written once lies in queue.requests and queue.submissions.
 CREATE TABLE queue.jobs (
   id uuid PRIMARY KEY,
-  caller text NOT NULL,
-  request_id text NOT NULL,
   user_id text NOT NULL REFERENCES queue.users,
   tool text NOT NULL REFERENCES queue.tools,
   variant text NOT NULL,
-  params_sha256 bytea NOT NULL CHECK (length(params_sha256) = 32),
-  input_json text NOT NULL,
   cost bigint NOT NULL CHECK (cost >= 0),
-  retry_of uuid,
   traceparent text NOT NULL,
   created_at timestamptz NOT NULL,
-  -- What the provider is to be asked for; set when the job is complete.
-  submission jsonb,
   submission_sha256 bytea CHECK (length(submission_sha256) = 32),
   -- What was reserved, as {"bucket": credits}; NULL before.
   charge jsonb,
@@ -94,15 +90,20 @@ CREATE TABLE queue.jobs (
   attempt int NOT NULL DEFAULT 0 CHECK (attempt >= 0),
   phase text CHECK (phase IN
     ('claimed', 'submitting', 'accepted', 'finalising', 'waiting', 'ended')),
-  enqueue_seq bigint UNIQUE,
+  -- The job's place, given once and kept, and the same while the job waits there.
+  enqueue_seq bigint,
+  waiting_seq bigint GENERATED ALWAYS AS
+    (CASE WHEN status = 'queued' THEN enqueue_seq END) STORED,
   -- Automatic new attempts made so far.
   retries int NOT NULL DEFAULT 0 CHECK (retries >= 0),
   -- Machine for the next attempt, where a retry wants another; '' as submitted.
   instance_type text NOT NULL DEFAULT '',
   -- A queued job is not claimed before.
   not_before timestamptz,
-  -- When the current phase has to be looked at; NULL when final.
+  -- When the current phase's time is up, and an earlier moment at which the sweeper looks whether
+  -- it is: later deadlines then need no new index entry. NULL when final, both.
   deadline_at timestamptz,
+  check_at timestamptz,
   cancel_requested_at timestamptz,
   queued_at timestamptz,
   started_at timestamptz,
@@ -110,25 +111,45 @@ CREATE TABLE queue.jobs (
   outputs jsonb NOT NULL DEFAULT '[]',
   -- Number of the last event.
   seq bigint NOT NULL CHECK (seq >= 1),
-  UNIQUE (caller, user_id, request_id),
   CHECK ((completed_at IS NOT NULL) = (status IN ('completed', 'failed', 'cancelled'))),
   CHECK ((deadline_at IS NULL) = (status IN ('completed', 'failed', 'cancelled'))),
+  CHECK ((check_at IS NULL) = (deadline_at IS NULL) AND check_at <= deadline_at),
   CHECK ((failed_at_step IS NOT NULL) = (status = 'failed')),
   CHECK ((error_class <> '') = (status = 'failed')),
   CHECK (status NOT IN ('queued', 'starting', 'running')
-         OR (enqueue_seq IS NOT NULL AND submission IS NOT NULL AND charge IS NOT NULL)),
+         OR (enqueue_seq IS NOT NULL AND submission_sha256 IS NOT NULL AND charge IS NOT NULL)),
   CHECK (status <> 'queued' OR phase IS NULL OR phase IN ('waiting', 'ended')),
   CHECK (status <> 'starting' OR phase IN ('claimed', 'submitting')),
   CHECK (status <> 'running' OR phase IN ('accepted', 'finalising')),
   CHECK (status <> 'completed' OR jsonb_array_length(outputs) > 0)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0,
+        toast_tuple_target = 8160);
 
-CREATE INDEX jobs_waiting ON queue.jobs (enqueue_seq) WHERE status = 'queued';
-CREATE INDEX jobs_waiting_by_tool ON queue.jobs (tool) WHERE status = 'queued';
-CREATE INDEX jobs_deadline ON queue.jobs (deadline_at) WHERE deadline_at IS NOT NULL;
+CREATE UNIQUE INDEX jobs_waiting ON queue.jobs (waiting_seq) WHERE waiting_seq IS NOT NULL;
+CREATE INDEX jobs_to_check ON queue.jobs (check_at) WHERE check_at IS NOT NULL;
 CREATE INDEX jobs_by_user ON queue.jobs (user_id, id DESC);
 CREATE INDEX jobs_active_by_user ON queue.jobs (user_id) WHERE completed_at IS NULL;
 CREATE INDEX jobs_finished ON queue.jobs (completed_at) WHERE completed_at IS NOT NULL;
+
+-- What a job was made from: written with it, never changed, and pruned with it.
+CREATE TABLE queue.requests (
+  job_id uuid PRIMARY KEY,
+  caller text NOT NULL,
+  user_id text NOT NULL,
+  request_id text NOT NULL,
+  params_sha256 bytea NOT NULL CHECK (length(params_sha256) = 32),
+  input_json text NOT NULL,
+  retry_of uuid,
+  UNIQUE (caller, user_id, request_id)
+) WITH (toast_tuple_target = 8160);
+
+-- What the provider is to be asked for: written when a job is complete, never changed, and pruned
+-- with it.
+CREATE TABLE queue.submissions (
+  job_id uuid PRIMARY KEY,
+  webapp_id text NOT NULL,
+  body json NOT NULL
+) WITH (toast_tuple_target = 8160);
 
 -- One row per attempt, never erased by the next one.
 CREATE TABLE queue.attempts (
@@ -172,7 +193,7 @@ CREATE TABLE queue.attempts (
   accepted_at timestamptz,
   ended_at timestamptz,
   -- What the provider said of a verified success: outputs still to be saved.
-  results jsonb,
+  results json,
   coins text NOT NULL DEFAULT '',
   money text NOT NULL DEFAULT '',
   task_cost_time text NOT NULL DEFAULT '',
@@ -185,9 +206,7 @@ CREATE TABLE queue.attempts (
 CREATE INDEX attempts_due ON queue.attempts (next_poll_at) WHERE next_poll_at IS NOT NULL;
 CREATE INDEX attempts_leased ON queue.attempts (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX attempts_by_task ON queue.attempts (task_id) WHERE task_id <> '';
--- Attempts whose end the provider should have told by a callback.
-CREATE INDEX attempts_to_be_told ON queue.attempts (ended_at)
-  WHERE callback_asked AND task_id <> '' AND outcome IN ('succeeded', 'failed');
+CREATE INDEX attempts_ended ON queue.attempts (ended_at) WHERE ended_at IS NOT NULL;
 
 -- One row per slot of an account. At most one attempt holds it, and no attempt holds two. A slot
 -- beyond the account's number is never offered: shrinking an account needs no word with whoever
@@ -198,10 +217,11 @@ CREATE TABLE queue.slots (
   job_id uuid,
   attempt int,
   PRIMARY KEY (account, slot),
-  UNIQUE (job_id, attempt),
   FOREIGN KEY (job_id, attempt) REFERENCES queue.attempts (job_id, number),
   CHECK ((job_id IS NULL) = (attempt IS NULL))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+CREATE UNIQUE INDEX slots_held ON queue.slots (job_id, attempt) WHERE job_id IS NOT NULL;
 
 -- Double entry: each row takes `amount` from one book account and gives it to another.
 CREATE TABLE queue.ledger (
@@ -219,13 +239,13 @@ CREATE TABLE queue.ledger (
     (('grant', 'issuance', 'available'), ('reserve', 'available', 'reserved'),
      ('capture', 'reserved', 'revenue'), ('refund', 'reserved', 'available'))),
   CHECK ((kind = 'grant') = (job_id IS NULL)),
-  CHECK ((kind = 'grant') = (request_id IS NOT NULL)),
-  UNIQUE (job_id, kind, bucket),
-  UNIQUE (user_id, request_id)
+  CHECK ((kind = 'grant') = (request_id IS NOT NULL))
 );
--- A charge is closed exactly once, captured or refunded.
-CREATE UNIQUE INDEX ledger_closed_once ON queue.ledger (job_id, bucket)
-  WHERE kind IN ('capture', 'refund');
+-- A charge is reserved once a bucket, and closed exactly once, captured or refunded.
+CREATE UNIQUE INDEX ledger_closed_once ON queue.ledger (job_id, bucket, (kind = 'reserve'))
+  WHERE job_id IS NOT NULL;
+CREATE UNIQUE INDEX ledger_granted_once ON queue.ledger (user_id, request_id)
+  WHERE request_id IS NOT NULL;
 CREATE INDEX ledger_by_user ON queue.ledger (user_id, entry_id DESC);
 
 -- Callbacks reported by the gateway, so that each is counted once, and matched later if need be.
@@ -244,7 +264,7 @@ CREATE TABLE queue.callbacks (
 );
 CREATE INDEX callbacks_unmatched ON queue.callbacks (task_id) WHERE job_id IS NULL;
 CREATE INDEX callbacks_by_job ON queue.callbacks (job_id, attempt) WHERE job_id IS NOT NULL;
-CREATE INDEX callbacks_by_age ON queue.callbacks (received_at);
+CREATE INDEX callbacks_by_age ON queue.callbacks (received_at) WHERE job_id IS NULL;
 
 -- What an account already has of our media, for less than its life there.
 CREATE TABLE queue.uploads (
@@ -266,9 +286,10 @@ CREATE TABLE queue.outbox (
   events int NOT NULL CHECK (events >= 1),
   -- A serialised etapa.observability.v1.RecordEventsRequest with `events` alone;
   -- scripts/show_outbox.py prints what waits.
-  body bytea STORAGE EXTERNAL NOT NULL
+  body bytea NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_cost_delay = 0, toast_tuple_target = 8160);
+ALTER TABLE queue.outbox ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX outbox_once ON queue.outbox (job_id, first_seq);
 
 -- Events that could not be told as they are: a defect of ours each, kept to be counted and mended.
@@ -290,14 +311,13 @@ CREATE TYPE queue.new_job AS (
   params_sha256 bytea, input_json text, cost bigint, retry_of uuid, traceparent text,
   created_at timestamptz, deadline_at timestamptz, seq bigint
 );
--- `submission` and `outputs` are NULL where they stay as they are.
+-- `outputs` is NULL where they stay as they are.
 CREATE TYPE queue.job_change AS (
   id uuid, from_status text, from_attempt int, status text, current_step text,
   failed_at_step text, error_class text, error_message text, attempt int, phase text, retries int,
   enqueue_seq bigint, not_before timestamptz, deadline_at timestamptz,
   cancel_requested_at timestamptz, queued_at timestamptz, started_at timestamptz,
-  completed_at timestamptz, seq bigint, charge jsonb, submission jsonb, submission_sha256 bytea,
-  outputs jsonb, instance_type text
+  completed_at timestamptz, seq bigint, charge jsonb, submission_sha256 bytea, outputs jsonb, instance_type text
 );
 -- `poll_done`: the query that was in flight has ended.
 CREATE TYPE queue.attempt_change AS (
@@ -306,7 +326,7 @@ CREATE TYPE queue.attempt_change AS (
   next_poll_at timestamptz, polls int, poll_failures int, poll_sha256 bytea, poll_payload_id uuid,
   poll_repeats int, callbacks int, empty_successes int, stop_asked_at timestamptz, stop_for text,
   traceparent text, claimed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz,
-  ended_at timestamptz, results jsonb, coins text, money text, task_cost_time text,
+  ended_at timestamptz, results json, coins text, money text, task_cost_time text,
   callback_asked boolean, poll_done boolean
 );
 -- `rest_s` is the first rest in seconds; it doubles.
@@ -318,7 +338,7 @@ CREATE TYPE queue.pack AS (job_id uuid, first_seq bigint, events int, body bytea
 CREATE FUNCTION queue.eligible_jobs(now_at timestamptz)
 RETURNS SETOF queue.jobs LANGUAGE sql STABLE AS $$
   SELECT j.* FROM queue.jobs j
-   WHERE j.status = 'queued' AND (j.not_before IS NULL OR j.not_before <= now_at)
+   WHERE j.waiting_seq IS NOT NULL AND (j.not_before IS NULL OR j.not_before <= now_at)
      AND NOT EXISTS (SELECT 1 FROM queue.tools t WHERE t.name = j.tool AND t.paused)
 $$;
 
@@ -327,27 +347,29 @@ $$;
 CREATE FUNCTION queue.open_slots(now_at timestamptz, global_limit int)
 RETURNS TABLE (account text, slot int, place bigint) LANGUAGE sql STABLE AS $$
   WITH load AS (
-    SELECT s.account, count(s.job_id) AS held,
-           count(*) FILTER (WHERE t.phase IN ('claimed', 'submitting') AND NOT t.is_unknown)
-             AS starting
-      FROM queue.slots s
-      LEFT JOIN queue.attempts t ON t.job_id = s.job_id AND t.number = s.attempt
-     GROUP BY s.account
+    SELECT s.account, count(s.job_id) AS held FROM queue.slots s GROUP BY s.account
+  ), usable AS (
+    SELECT a.name, a.health, a.slots, l.held
+      FROM queue.accounts a JOIN load l ON l.account = a.name
+     WHERE NOT a.paused
+       AND (a.health = 'ok'
+            OR (a.health IN ('full', 'unreachable') AND a.rests_until <= now_at
+                AND NOT EXISTS (
+                  SELECT 1 FROM queue.slots s
+                    JOIN queue.attempts t ON t.job_id = s.job_id AND t.number = s.attempt
+                   WHERE s.account = a.name AND t.phase IN ('claimed', 'submitting')
+                     AND NOT t.is_unknown)))
   ), free AS (
-    SELECT s.account, s.slot, a.health, l.starting,
-           row_number() OVER w AS nth,
-           (l.held + row_number() OVER w)::float8 / greatest(a.slots, 1) AS fullness
-      FROM queue.slots s
-      JOIN queue.accounts a ON a.name = s.account
-      JOIN load l ON l.account = s.account
-     WHERE s.job_id IS NULL AND s.slot <= a.slots AND NOT a.paused
-       AND (a.health = 'ok' OR (a.health IN ('full', 'unreachable') AND a.rests_until <= now_at))
+    SELECT s.account, s.slot, u.health, row_number() OVER w AS nth,
+           (u.held + row_number() OVER w)::float8 / greatest(u.slots, 1) AS fullness
+      FROM queue.slots s JOIN usable u ON u.name = s.account
+     WHERE s.job_id IS NULL AND s.slot <= u.slots
     WINDOW w AS (PARTITION BY s.account ORDER BY s.slot)
   ), ranked AS (
     SELECT f.account, f.slot, row_number() OVER (ORDER BY f.fullness, f.account) AS place
       FROM free f
      -- Held slots beyond a shrunk account's number count as well.
-     WHERE f.fullness <= 1 AND (f.health = 'ok' OR (f.nth = 1 AND f.starting = 0))
+     WHERE f.fullness <= 1 AND (f.health = 'ok' OR f.nth = 1)
   )
   SELECT r.account, r.slot, r.place
     FROM ranked r

@@ -1,3 +1,3 @@
 -- Read the inputs of jobs that are about to be completed.
--- $1 job ids. Index: jobs_pkey.
-SELECT id, input_json FROM queue.jobs WHERE id = ANY($1::uuid[])
+-- $1 job ids. Index: requests_pkey.
+SELECT job_id, input_json FROM queue.requests WHERE job_id = ANY($1::uuid[])

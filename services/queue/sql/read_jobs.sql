@@ -10,7 +10,7 @@ SELECT j.id, j.tool, j.variant, j.user_id, j.cost, j.traceparent, j.created_at, 
        a.error_class AS attempt_error_class, a.is_unknown, a.lease_until, a.next_poll_at, a.polls,
        a.poll_failures, a.poll_sha256, a.poll_payload_id, a.poll_repeats, a.callbacks,
        a.empty_successes, a.stop_asked_at, a.stop_for, a.traceparent AS attempt_traceparent,
-       a.claimed_at, a.submitted_at, a.accepted_at, a.ended_at, a.results::text AS results,
+       a.claimed_at, a.submitted_at, a.accepted_at, a.ended_at, a.results,
        a.coins, a.money, a.task_cost_time, a.callback_asked
   FROM queue.jobs j
   JOIN queue.tools t ON t.name = j.tool

@@ -3,10 +3,10 @@
 -- Index: jobs_pkey, jobs_waiting.
 SELECT j.status, j.tool, j.not_before, t.paused AS tool_paused,
        (SELECT count(*) FROM (SELECT 1 FROM queue.jobs q
-                               WHERE q.status = 'queued' AND q.enqueue_seq <= j.enqueue_seq
+                               WHERE q.waiting_seq <= j.waiting_seq
                                LIMIT $4::int) p) AS position,
        (SELECT count(*) FROM (SELECT 1 FROM queue.eligible_jobs($2) q
-                               WHERE q.enqueue_seq < j.enqueue_seq LIMIT $4::int) p) AS ahead,
+                               WHERE q.waiting_seq < j.waiting_seq LIMIT $4::int) p) AS ahead,
        (SELECT count(*) FROM queue.open_slots($2, $3)) AS open_slots,
        (SELECT count(*) FROM queue.open_slots($2, 0)) AS open_without_limit
   FROM queue.jobs j JOIN queue.tools t ON t.name = j.tool

@@ -5,7 +5,7 @@
 -- Arrays of rows: $1 jobs, one row a job; $2 attempts that changed; $3 slots taken; $4 slots freed
 -- (where that job holds them); $5 ledger entries; $6 balances, one row a user and bucket, by how
 -- much each moves; $7 users, one row a user, by how much `active` moves; $8 what was learned of
--- accounts, one row an account; $9 packs of events. $10 now.
+-- accounts, one row an account; $9 submissions that came; $10 packs of events. $11 now.
 WITH job_rows AS (
   UPDATE queue.jobs j
      SET status = t.status, current_step = t.current_step, failed_at_step = t.failed_at_step,
@@ -14,8 +14,12 @@ WITH job_rows AS (
          not_before = t.not_before, deadline_at = t.deadline_at,
          cancel_requested_at = t.cancel_requested_at, queued_at = t.queued_at,
          started_at = t.started_at, completed_at = t.completed_at, seq = t.seq,
-         charge = t.charge, submission = coalesce(t.submission, j.submission),
-         submission_sha256 = t.submission_sha256, outputs = coalesce(t.outputs, j.outputs),
+         -- Where the job enters or leaves the line, indexes are written anyway.
+         check_at = CASE WHEN t.deadline_at IS NULL OR t.status <> j.status
+                           AND 'queued' IN (t.status, j.status) THEN t.deadline_at
+                         ELSE least(j.check_at, t.deadline_at) END,
+         charge = t.charge, submission_sha256 = t.submission_sha256,
+         outputs = coalesce(t.outputs, j.outputs),
          instance_type = t.instance_type
     FROM unnest($1::queue.job_change[]) t
    WHERE j.id = t.id AND j.status = t.from_status AND j.attempt = t.from_attempt
@@ -78,17 +82,20 @@ WITH job_rows AS (
    WHERE u.user_id = t.user_id
 ), account_rows AS (
   UPDATE queue.accounts a
-     SET health = t.health, last_error = t.words, health_changed_at = $10::timestamptz,
+     SET health = t.health, last_error = t.words, health_changed_at = $11::timestamptz,
          strikes = CASE WHEN t.health = 'ok' THEN 0 ELSE least(a.strikes + 1, 20) END,
          rests_until = CASE WHEN t.health IN ('full', 'unreachable')
-           THEN $10::timestamptz + make_interval(secs => t.rest_s * least(2 ^ a.strikes, 8)) END
+           THEN $11::timestamptz + make_interval(secs => t.rest_s * least(2 ^ a.strikes, 8)) END
     FROM unnest($8::queue.account_effect[]) t
    WHERE a.name = t.name
      AND (a.health IN ('full', 'unreachable') OR t.health <> 'ok')
      AND NOT (a.health IN ('unauthorized', 'no_money') AND t.health IN ('full', 'unreachable', 'ok'))
-     AND NOT (a.health = t.health AND a.rests_until > $10::timestamptz)
+     AND NOT (a.health = t.health AND a.rests_until > $11::timestamptz)
+), submission_rows AS (
+  INSERT INTO queue.submissions (job_id, webapp_id, body)
+  SELECT t.job_id, t.webapp_id, t.body FROM unnest($9::queue.submissions[]) t
 ), outbox_rows AS (
   INSERT INTO queue.outbox (job_id, first_seq, events, body)
-  SELECT t.job_id, t.first_seq, t.events, t.body FROM unnest($9::queue.pack[]) t
+  SELECT t.job_id, t.first_seq, t.events, t.body FROM unnest($10::queue.pack[]) t
 )
 SELECT (SELECT count(*) FROM job_rows) AS jobs, (SELECT count(*) FROM taken) AS slots

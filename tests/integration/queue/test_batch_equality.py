@@ -34,6 +34,7 @@ OPS = (
     "callback",
     "answer-running",
     "answer-success",
+    "answer-text",
     "answer-empty",
     "answer-oom",
     "answer-infra",
@@ -46,6 +47,7 @@ OPS = (
     "lease",
     "reject",
 )
+REQUEST_ID = "(SELECT request_id FROM queue.requests q WHERE q.job_id = x.job_id)"
 Op = tuple[str, int]
 ops = st.tuples(st.sampled_from(OPS), st.integers(0, JOBS - 1))
 groups = st.lists(
@@ -136,11 +138,11 @@ class Player:
 
     async def snapshot(self) -> dict[str, list[Any]]:
         """Return all that must be equal, with jobs named by their request ids."""
-        fetch, names = self.world.fetch, "(SELECT request_id FROM queue.jobs WHERE id = x.job_id)"
+        fetch, names = self.world.fetch, REQUEST_ID
         queries = {
-            "jobs": "SELECT request_id, status, current_step, failed_at_step, error_class, attempt,"
-            " phase, retries, not_before, deadline_at, completed_at, charge, outputs, seq,"
-            " enqueue_seq FROM queue.jobs ORDER BY 1",
+            "jobs": f"SELECT {names}, status, current_step, failed_at_step, error_class,"
+            " attempt, phase, retries, not_before, deadline_at, completed_at, charge, outputs, seq,"
+            " enqueue_seq, waiting_seq FROM (SELECT *, id AS job_id FROM queue.jobs) x ORDER BY 1",
             "attempts": f"SELECT {names}, number, account, slot, phase, outcome, error_class,"
             " is_unknown, task_id, lease_until, next_poll_at, polls, poll_repeats, callbacks,"
             " stop_for, ended_at FROM queue.attempts x ORDER BY 1, 2",
@@ -153,7 +155,7 @@ class Player:
             "accounts": "SELECT name, health, rests_until, strikes FROM queue.accounts ORDER BY 1",
         }
         shots = {k: [tuple(row) for row in await fetch(query)] for k, query in queries.items()}
-        rows = await fetch("SELECT id::text, request_id FROM queue.jobs")
+        rows = await fetch("SELECT job_id::text AS id, request_id FROM queue.requests")
         request_ids = {row["id"]: row["request_id"] for row in rows}
         shots["events"] = sorted(
             (
@@ -177,8 +179,8 @@ def code(event: event_pb2.Event) -> str:
 async def reset(world: QueueWorld) -> None:
     """Empty what a play fills, and give credits anew."""
     await world.fetch(
-        "TRUNCATE queue.jobs, queue.attempts, queue.ledger, queue.balances, queue.users,"
-        " queue.outbox, queue.callbacks, queue.slots"
+        "TRUNCATE queue.jobs, queue.requests, queue.submissions, queue.attempts, queue.ledger,"
+        " queue.balances, queue.users, queue.outbox, queue.callbacks, queue.slots"
     )
     await world.fetch(
         "INSERT INTO queue.slots SELECT name, generate_series(1, slots) FROM queue.accounts"

@@ -251,7 +251,8 @@ async def test_finished_jobs_are_forgotten_once_told(
     assert (await pruner.prune())["jobs"] == 1
     left = await world.fetch("SELECT id FROM queue.jobs")
     assert [row["id"] for row in left] == [still_open]
-    assert not await world.fetch("SELECT 1 FROM queue.attempts WHERE job_id = $1", done)
+    for table in ("attempts", "requests", "submissions"):
+        assert not await world.fetch(f"SELECT 1 FROM queue.{table} WHERE job_id = $1", done)
     assert await world.fetch("SELECT 1 FROM queue.ledger WHERE job_id = $1", done)
 
 

@@ -273,6 +273,19 @@ async def test_an_empty_success_is_asked_about_once_more(world: QueueWorld) -> N
     assert (await world.job(job_id)).error_class == "no_output"
 
 
+async def test_texts_complete_a_job_with_the_answer_that_brings_them(world: QueueWorld) -> None:
+    job_id = await run_one(world)
+    change = await world.transitions.run(play.answer(job_id, 1, "text"))
+    assert change.after.status is JobStatus.COMPLETED
+    assert (await world.steps(job_id))[-2:] == ["webhook_received", "completed"]
+    events = await waiting_events(world.pool, job_id)
+    assert [output.text for output in events[-1].step.outputs] == ["a cat"]
+    assert [e.attempt_change.outcome for e in events if e.HasField("attempt_change")][-1] == (
+        "succeeded"
+    )
+    await world.check()
+
+
 async def test_equal_answers_are_counted_not_stored(world: QueueWorld) -> None:
     job_id = await run_one(world)
     for _ in range(5):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from services.queue.domain import Attempt, JobState, JobStatus, Phase, Step, TimeLimits
 from services.queue.draft import Draft
@@ -42,7 +43,7 @@ def wait_s(
         seq=1,
         attempt=1,
         typical_run_s=usual_s,
-        current=replace(attempt, accepted_at=ACCEPTED, stop_for=stop_for),
+        current=structs.replace(attempt, accepted_at=ACCEPTED, stop_for=stop_for),
     )
     now = ACCEPTED + timedelta(seconds=age_s)
     return (next_ask(Draft(job, now, policy), is_odd=is_odd) - now).total_seconds()
