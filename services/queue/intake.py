@@ -11,25 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from services.queue import store
-from services.queue.admission import NewJob, QueueView, create, submit
+from services.queue.admission import NewJob, create
+from services.queue.counter import Completion, Counter, open_counter
 from services.queue.domain import (
-    MAX_EXACT_POSITION,
     Change,
     JobNotFinalError,
     JobNotFoundError,
     JobNotRetryableError,
     JobState,
-    JobStatus,
     RequestIdReusedError,
     Submission,
     TimeLimits,
     ToolNotFoundError,
     TooManyActiveJobsError,
 )
-from services.queue.rows import submission_to_json
 from services.queue.transitions import Transitions
 from services.runtime.batch import Batcher
 from services.runtime.db import Connection, transaction
@@ -52,18 +48,13 @@ class CreateRequest:
     traceparent: str
     file_names: Mapping[str, str] = field(default_factory=dict)
     retry_of: UUID | None = None
+    # Given where nothing has to be brought first: the job is completed in the same commit.
+    submission: Submission | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
         """The scope in which request_id is unique, and it."""
         return self.caller, self.user_id, self.request_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Submit:
-    job_id: UUID
-    submission: Submission
-    sha256: bytes
 
 
 class Intake:
@@ -76,18 +67,23 @@ class Intake:
         self._creates: Batcher[CreateRequest, tuple[UUID, bool]] = Batcher(
             self._create_batch, name="create"
         )
-        self._submits: Batcher[_Submit, None] = Batcher(
+        self._submits: Batcher[Completion, None] = Batcher(
             self._submit_batch, name="submit", key=lambda item: item.job_id
         )
 
     async def create(self, request: CreateRequest) -> tuple[UUID, bool]:
         """Admit a job; return its id and whether it is new. Idempotent by request id."""
-        return await self._creates.submit(request)
+        job_id, created = await self._creates.submit(request)
+        if request.submission is not None and not created:
+            try:
+                await self.submit(job_id, request.submission)
+            except RequestIdReusedError as error:
+                raise RequestIdReusedError(request.request_id, "media or nodes") from error
+        return job_id, created
 
     async def submit(self, job_id: UUID, submission: Submission) -> None:
         """Complete a pending job. Idempotent: the same content changes nothing."""
-        digest = hashlib.sha256(submission_to_json(submission).encode()).digest()
-        await self._submits.submit(_Submit(job_id, submission, digest))
+        await self._submits.submit(Completion.of(job_id, submission))
 
     async def retry(
         self, job_id: UUID, request_id: str, caller: str, traceparent: str
@@ -112,10 +108,9 @@ class Intake:
             traceparent=traceparent,
             file_names={m.name: m.file_name for m in template.submission.media},
             retry_of=job_id,
+            submission=template.submission,
         )
-        new_job_id, created = await self.create(request)
-        await self.submit(new_job_id, template.submission)
-        return new_job_id, created
+        return await self.create(request)
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""
@@ -126,20 +121,43 @@ class Intake:
         self, requests: Sequence[CreateRequest]
     ) -> list[tuple[UUID, bool] | Exception]:
         users = {request.user_id for request in requests}
+        has_ready = any(request.submission for request in requests)
         async with transaction(self._transitions.pool) as conn:
+            enqueue_seq = await store.lock_gate(conn) if has_ready else 0
             prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
             await store.ensure_users(conn, users)
             active = await store.lock_users(conn, users)
             known = await store.find_requests(conn, [r.key for r in requests])
             desk = _Desk(self._transitions, self._active_limit, prices, active, known)
             results = [desk.admit(request) for request in requests]
-            if desk.admitted:
+            created = [change for _, change in desk.admitted]
+            completed: list[Change] = []
+            if created:
                 await store.insert_jobs(conn, desk.admitted)
-                changes = [change for _, change in desk.admitted]
-                await store.write_changes(conn, [], desk.now, created=changes)
+                completed = await self._complete_new(conn, desk, enqueue_seq)
+                await store.write_changes(conn, completed, desk.now, created=created)
             await self._name_active_jobs(conn, results)
-        self._transitions.announce([change for _, change in desk.admitted])
+        self._transitions.announce([*created, *completed])
         return results
+
+    async def _complete_new(self, conn: Connection, desk: _Desk, enqueue_seq: int) -> list[Change]:
+        """Complete those of the jobs just admitted that wait for nothing."""
+        if not desk.ready:
+            return []
+        counter = await self._open_counter(
+            conn, {job.user_id for job, _ in desk.ready}, enqueue_seq, desk.now
+        )
+        inputs = {new.id: new.input_json for new, _ in desk.admitted}
+        for job, completion in desk.ready:
+            counter.complete(job, completion, inputs)
+        await store.set_enqueue_seq(conn, counter.enqueue_seq)
+        return counter.changes
+
+    async def _open_counter(
+        self, conn: Connection, users: set[str], enqueue_seq: int, now: datetime
+    ) -> Counter:
+        policy = self._transitions.policy
+        return await open_counter(conn, users, enqueue_seq, now, policy, self._global_limit)
 
     async def _name_active_jobs(
         self, conn: Connection, results: list[tuple[UUID, bool] | Exception]
@@ -153,30 +171,21 @@ class Intake:
             jobs = active.get(error.user_id, [])
             results[i] = TooManyActiveJobsError(error.user_id, self._active_limit, jobs)
 
-    async def _submit_batch(self, items: Sequence[_Submit]) -> list[Exception | None]:
+    async def _submit_batch(self, items: Sequence[Completion]) -> list[Exception | None]:
         transitions, ids = self._transitions, [item.job_id for item in items]
         async with transaction(transitions.pool) as conn:
             enqueue_seq = await store.lock_gate(conn)
             jobs = await store.lock_jobs(conn, ids)
             users = {job.user_id for job in jobs.values()}
             await store.lock_users(conn, users)
+            inputs = await store.read_inputs(conn, ids)
             now = transitions.clock()
-            counter = _Counter(
-                inputs=await store.read_inputs(conn, ids),
-                balances=await store.read_balances(conn, users),
-                queue=await store.read_queue_view(
-                    conn, now, self._global_limit, MAX_EXACT_POSITION + 1
-                ),
-                enqueue_seq=enqueue_seq,
-            )
-            results = [
-                _complete(jobs.get(item.job_id), item, counter, now, transitions) for item in items
-            ]
-            changes = counter.changes
-            if changes:
-                await store.write_changes(conn, changes, now)
+            counter = await self._open_counter(conn, users, enqueue_seq, now)
+            results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
+            if counter.changes:
+                await store.write_changes(conn, counter.changes, now)
                 await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        transitions.announce(changes)
+        transitions.announce(counter.changes)
         return results
 
 
@@ -193,6 +202,8 @@ class _Desk:
     ) -> None:
         self.now = transitions.clock()
         self.admitted: list[tuple[NewJob, Change]] = []
+        # Of these, jobs that can be completed at once.
+        self.ready: list[tuple[JobState, Completion]] = []
         self._policy = transitions.policy
         self._active_limit = active_limit
         self._prices = prices
@@ -211,7 +222,10 @@ class _Desk:
         if self._active[request.user_id] >= self._active_limit:
             return TooManyActiveJobsError(request.user_id, self._active_limit, [])
         new = _new_job(request, *price)
-        self.admitted.append((new, create(new, self.now, self._policy)))
+        change = create(new, self.now, self._policy)
+        self.admitted.append((new, change))
+        if request.submission is not None:
+            self.ready.append((change.after, Completion.of(new.id, request.submission)))
         self._active[request.user_id] += 1
         self._known[request.key] = (new.id, request.params_sha256)
         return new.id, True
@@ -233,54 +247,3 @@ def _new_job(request: CreateRequest, cost: int, limits: TimeLimits) -> NewJob:
         traceparent=request.traceparent,
         retry_of=request.retry_of,
     )
-
-
-@dataclass(slots=True)
-class _Counter:
-    """What one batch of completions shares: places, balances, the length of the queue."""
-
-    inputs: Mapping[UUID, str]
-    balances: dict[str, dict[str, int]]
-    queue: QueueView
-    enqueue_seq: int
-    changes: list[Change] = field(default_factory=list)
-
-    def take(self, change: Change) -> None:
-        """Book a completion, so that the next one in the batch sees it."""
-        self.changes.append(change)
-        job = change.after
-        if job.status is not JobStatus.QUEUED:
-            return
-        self.enqueue_seq += 1
-        length = min(self.queue.queue_length + 1, MAX_EXACT_POSITION + 1)
-        self.queue = QueueView(self.queue.slots_available, self.queue.global_running, length)
-        for bucket, amount in (job.charge or {}).items():
-            self.balances[job.user_id][bucket] -= amount
-
-
-def _complete(
-    job: JobState | None,
-    item: _Submit,
-    counter: _Counter,
-    now: datetime,
-    transitions: Transitions,
-) -> Exception | None:
-    if job is None:
-        return JobNotFoundError(str(item.job_id))
-    if job.status is not JobStatus.PENDING:
-        if job.submission_sha256 not in (None, item.sha256):
-            return RequestIdReusedError(str(item.job_id), "media or nodes")
-        return None
-    change = submit(
-        job,
-        item.submission,
-        item.sha256,
-        msgspec.Raw(counter.inputs[job.id].encode()),
-        counter.balances.get(job.user_id, {}),
-        counter.queue,
-        counter.enqueue_seq + 1,
-        now,
-        transitions.policy,
-    )
-    counter.take(change)
-    return None

@@ -93,6 +93,7 @@ def create_from(request: queue_pb2.CreateJobRequest, traceparent: str) -> Create
         params_sha256=params_sha256(request.tool, request.variant, user_id, inputs),
         traceparent=traceparent,
         file_names=_texts("file_names", request.file_names, MAX_MEDIA, 255),
+        submission=submission_from(request.ready) if request.HasField("ready") else None,
     )
 
 

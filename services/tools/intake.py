@@ -118,6 +118,8 @@ class Intake:
         if left.is_set():  # while the seat was given; nothing has begun
             raise upload_cut()
         job = await self._create(request, checked)
+        if not request.sources:
+            return job  # there was no media to wait for: it is complete
         if job.failed_at_step == job_pb2.STEP_UPLOAD:
             # A repeat of what failed by its media; sending that again changes nothing.
             await self._refuse_other_media(job, checked.tool, request, chunks)
@@ -169,6 +171,7 @@ class Intake:
         return _Checked(tool, inputs, tool.plan(inputs))
 
     async def _create(self, request: RunRequest, checked: _Checked) -> job_pb2.Job:
+        ready = None if request.sources else submission_to_proto(checked.plan, [])
         created = await self._queue.create_job(
             request_id=request.request_id or str(new_id()),
             caller=request.caller,
@@ -177,6 +180,7 @@ class Intake:
             variant=checked.plan.variant,
             input_json=inputs_as_json(checked.inputs),
             file_names={source.name: display_name(source) for source in request.sources},
+            ready=ready,
         )
         return created.job
 
@@ -191,8 +195,6 @@ class Intake:
     async def _gather(
         self, tool: AnyTool, request: RunRequest, chunks: AsyncIterator[Chunk]
     ) -> list[PreparedMedia]:
-        if not request.sources:
-            return []
         limit_s = tool.time_limits.upload_s * self._time_scale
         try:
             async with asyncio.timeout(limit_s):

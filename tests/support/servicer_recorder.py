@@ -66,6 +66,8 @@ class QueueRecorder(_Unimplemented):
                 current_step=job_pb2.STEP_UPLOAD,
             ),
         )
+        if request.HasField("ready"):
+            self._jobs[job_id].status = job_pb2.JOB_STATUS_QUEUED
         await self._note(self.created, request)
         return queue_pb2.CreateJobResponse(job=self._jobs[job_id], created=not known)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +56,12 @@ async def open_house(
     idle_s: float = 30.0,
     seats: int = 8,
     line: int = 64,
+    more: Sequence[AnyTool] = (),
 ) -> AsyncIterator[House]:
-    """Open the service with a queue that records; a tool allows `upload_s` for its upload."""
+    """Open the service with a queue that records; a tool allows `upload_s` for its upload.
+
+    `more` are tools beside those of the catalogue.
+    """
     queue = QueueRecorder()
     queue_server = recorder_server(queue)
     queue_port = await queue_server.start()
@@ -71,7 +75,7 @@ async def open_house(
     )
     room = Seats(seats, line)
     settings.temp_folder.mkdir(parents=True)
-    registry = hurried(load_registry(), upload_s)
+    registry = hurried([*load_registry(), *more], upload_s)
     blobs = BlobStore(settings.blobs)
     outgoing = EtapaClient(queue=settings.queue_address)
     async with outgoing, Fetcher(settings.fetch_allow) as fetcher:
@@ -92,14 +96,14 @@ async def open_house(
     await queue_server.stop(0)
 
 
-def hurried(registry: Registry, upload_s: int) -> Registry:
+def hurried(tools: Iterable[AnyTool], upload_s: int) -> Registry:
     """Return the tools with another time limit for their upload."""
 
     def hurry(tool: AnyTool) -> AnyTool:
         limits = dataclasses.replace(tool.time_limits, upload_s=upload_s)
         return dataclasses.replace(tool, time_limits=limits)
 
-    return Registry({tool.name: hurry(tool) for tool in registry})
+    return Registry({tool.name: hurry(tool) for tool in tools})
 
 
 def header(tool: str = "bg_remover", request_id: str = "r-1") -> tools_pb2.RunToolRequest:

@@ -35,9 +35,12 @@ class QueueClient(Group):
         input_json: str = "{}",
         file_names: Mapping[str, str] | None = None,
         caller: str | None = None,
+        ready: queue_pb2.Submission | None = None,
         timeout_s: float = WRITE_S,
     ) -> queue_pb2.CreateJobResponse:
         """Admit a job. Repeated safely under the same `request_id`.
+
+        With `ready` it is completed at once, as by `submit_job`.
 
         Raises RequestIdReusedError, TooManyActiveJobsError, ToolNotFoundError, InvalidInputError.
         """
@@ -49,6 +52,7 @@ class QueueClient(Group):
             variant=variant,
             input_json=input_json,
             file_names=file_names,
+            ready=ready,
         )
         return await self._unary(
             "CreateJob", self._stub.CreateJob, request, timeout_s, repeatable=bool(request_id)

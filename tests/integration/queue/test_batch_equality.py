@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etapa.observability.v1 import event_pb2
 from services.queue import command as c
 from services.queue.claim import Claimed
+from services.queue.domain import Submission
 from services.runtime.errors import EtapaError
 from tests.support import queue_play as play
 from tests.support.outbox import waiting_events
@@ -53,6 +55,7 @@ ops = st.tuples(st.sampled_from(OPS), st.integers(0, JOBS - 1))
 groups = st.lists(
     st.one_of(
         st.tuples(st.just("create"), st.lists(st.integers(0, JOBS - 1), max_size=5)),
+        st.tuples(st.just("order"), st.lists(st.integers(0, JOBS - 1), max_size=5)),
         st.tuples(st.just("submit"), st.lists(st.integers(0, JOBS - 1), max_size=5)),
         st.tuples(st.just("claim"), st.integers(1, 4)),
         st.tuples(st.just("run"), st.lists(ops, max_size=8)),
@@ -95,6 +98,8 @@ class Player:
             try:
                 if kind == "create":
                     await self._create(item)
+                elif kind == "order":
+                    await self._create(item, SUBMISSION)
                 elif kind == "submit" and item in self.jobs:
                     await self.world.intake.submit(self.jobs[item], SUBMISSION)
                 elif kind == "run" and item[1] in self.jobs:
@@ -105,8 +110,10 @@ class Player:
 
         return act
 
-    async def _create(self, index: int) -> None:
-        wanted = request(USERS[index % len(USERS)], request_id=f"r{index}")
+    async def _create(self, index: int, submission: Submission | None = None) -> None:
+        request_id = f"{'o' if submission else 'r'}{index}"
+        wanted = request(USERS[index % len(USERS)], request_id=request_id)
+        wanted = replace(wanted, submission=submission)
         self.jobs[index] = (await self.world.intake.create(wanted))[0]
 
     def _command(self, op: str, index: int) -> c.Command:
@@ -193,6 +200,8 @@ async def reset(world: QueueWorld) -> None:
         await world.grant(user, 150)
 
 
+# Two databases an example, and each connection asks for the row types once.
+@pytest.mark.timeout(400)
 @settings(
     max_examples=40,
     deadline=None,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 from collections.abc import AsyncIterator
@@ -23,6 +24,8 @@ from etapa_client.errors import (
 )
 from services.queue import check
 from services.runtime.errors import QuotaError
+from services.tools.catalog import veste_ai
+from services.tools.tool import Node, RunPlan
 from services.tools.worker_pool import WorkerPool
 from tests.support.tool_media import image_bytes, two_halves, write_video
 from tests.support.tools_house import House, chunk, header, open_house
@@ -99,6 +102,19 @@ async def test_run_becomes_a_created_and_submitted_job(house: House) -> None:
     kept = await house.blobs.get(media.sha256)
     assert (media.bytes, media.content_type) == (len(kept), "image/jpeg")
     assert Image.open(io.BytesIO(kept)).size == (media.width, media.height) == (64, 48)
+
+
+async def test_a_run_without_media_is_created_complete(tmp_path: Path, workers: WorkerPool) -> None:
+    def plan(inputs: Any) -> RunPlan:
+        return dataclasses.replace(veste_ai.plan(inputs), nodes=(Node("1", "text", "a cat"),))
+
+    words = dataclasses.replace(veste_ai.TOOL, name="words", media=(), plan=plan)
+    async with open_house(tmp_path, workers, more=[words]) as house:
+        job = await house.client.tools.run("words", {}, {}, "ana", "r-1")
+    assert job.status == job_pb2.JOB_STATUS_QUEUED
+    (created,) = house.queue.created
+    assert [node.text for node in created.ready.nodes] == ["a cat"]
+    assert house.queue.submitted == []
 
 
 async def test_typed_services_run_their_tools(house: House, tmp_path: Path) -> None:

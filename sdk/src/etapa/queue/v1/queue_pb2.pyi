@@ -50,6 +50,7 @@ class CreateJobRequest(google.protobuf.message.Message):
     VARIANT_FIELD_NUMBER: builtins.int
     INPUT_JSON_FIELD_NUMBER: builtins.int
     FILE_NAMES_FIELD_NUMBER: builtins.int
+    READY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Chosen by the caller, 1 to 128 characters; repeat it to repeat the call safely."""
     caller: builtins.str
@@ -66,6 +67,12 @@ class CreateJobRequest(google.protobuf.message.Message):
     def file_names(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """File names that will follow, for the `upload` step; by media input."""
 
+    @property
+    def ready(self) -> Global___Submission:
+        """Set where no media has to be brought first: the job is completed in the same commit, as by
+        SubmitJob, with the same steps.
+        """
+
     def __init__(
         self,
         *,
@@ -76,8 +83,10 @@ class CreateJobRequest(google.protobuf.message.Message):
         variant: builtins.str = ...,
         input_json: builtins.str = ...,
         file_names: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        ready: Global___Submission | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["caller", b"caller", "file_names", b"file_names", "input_json", b"input_json", "request_id", b"request_id", "tool", b"tool", "user_id", b"user_id", "variant", b"variant"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["ready", b"ready"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["caller", b"caller", "file_names", b"file_names", "input_json", b"input_json", "ready", b"ready", "request_id", b"request_id", "tool", b"tool", "user_id", b"user_id", "variant", b"variant"]) -> None: ...
 
 Global___CreateJobRequest: typing_extensions.TypeAlias = CreateJobRequest
 
