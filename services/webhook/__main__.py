@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from etapa_client.client import EtapaClient
+from services.runtime.collector import spare_the_collector
 from services.runtime.db import open_pool
 from services.runtime.failpoints import arm
 from services.runtime.http_server import HttpServer
 from services.runtime.log import get_log
 from services.runtime.main import serve
 from services.runtime.tracing import ClientTracer
-from services.webhook.gateway import Gateway, spare_the_collector
+from services.webhook.gateway import Gateway
 from services.webhook.settings import Settings
 
 log = get_log(__name__)

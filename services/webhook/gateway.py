@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 
 from aiohttp import web
@@ -81,13 +80,3 @@ class Gateway:
     def _wake(self) -> None:
         for forwarder in self._forwarders:
             forwarder.wake()
-
-
-def spare_the_collector() -> None:
-    """Tell the garbage collector of this process how a gateway works.
-
-    Hundreds of callbacks wait for one commit, and by its defaults the collector takes their
-    objects for long-lived ones: a seventh of the gateway's time goes there.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
