@@ -7,8 +7,12 @@ WITH finished AS (
     FROM observability.events e JOIN finished f ON f.id = e.job_id
    WHERE e.kind = 'step' GROUP BY e.job_id
 ), bodies AS (
-  SELECT p.job_id, count(*) FILTER (WHERE p.encoding = 'awaited') AS awaited, count(*) AS payloads
-    FROM observability.payloads p JOIN finished f ON f.id = p.job_id GROUP BY p.job_id
+  SELECT p.job_id, count(*) AS payloads,
+         count(*) FILTER (WHERE p.encoding = 'delivery' AND d.delivery_id IS NULL) AS awaited
+    FROM observability.payloads p JOIN finished f ON f.id = p.job_id
+    LEFT JOIN observability.deliveries d
+      ON d.delivery_id = p.payload_id AND p.encoding = 'delivery'
+   GROUP BY p.job_id
 )
 SELECT f.id, f.seq, j.through_seq, j.status, s.steps, b.payloads, b.awaited
   FROM finished f

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 
 import zstandard
 
-from services.observability.domain import Body
+from services.observability.domain import INLINE_BYTES, Body
 from services.runtime.blobs import BlobStore
 
-# Above this a body goes to the blob store (design §4).
-INLINE_BYTES = 64 * 1024
 # Below this the frame around the compressed bytes eats what is won.
 LEAST_COMPRESSED_BYTES = 128
-_LEVEL = 3
+_compress = zstandard.ZstdCompressor(level=3).compress
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A body as the payload store holds it: `body` for plain and zstd, `blob_sha256` for blob."""
+    """A body as the payload store holds it: `body` for plain and zstd, `blob_sha256` for blob.
+
+    `delivery` has neither: the gateway tells these bytes.
+    """
 
     encoding: str
     body: bytes | None = None
@@ -30,9 +31,16 @@ def keep(body: Body) -> Kept:
     if body.blob_sha256:
         return Kept("blob", blob_sha256=body.blob_sha256)
     if len(body.data) >= LEAST_COMPRESSED_BYTES:
-        packed = zstandard.ZstdCompressor(level=_LEVEL).compress(body.data)
+        packed = _compress(body.data)
         if len(packed) < len(body.data):
             return Kept("zstd", packed)
+    return Kept("plain", body.data)
+
+
+def keep_plain(body: Body) -> Kept:
+    """Leave a body as it is, for a row that SQL reads; Postgres compresses it by itself."""
+    if body.blob_sha256:
+        return Kept("blob", blob_sha256=body.blob_sha256)
     return Kept("plain", body.data)
 
 

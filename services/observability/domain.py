@@ -10,6 +10,9 @@ from uuid import UUID
 
 from services.runtime.errors import DuplicateError, ExpiredError, NotFoundError
 
+# Above this a body goes to the blob store (design §4).
+INLINE_BYTES = 64 * 1024
+
 
 class Status(StrEnum):
     """Where a job stands, in the order of the protos' enum."""
@@ -168,6 +171,11 @@ class PayloadChange:
     is_deciding: bool
     body: Body | None
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the body is too large for a row."""
+        return self.body is not None and len(self.body.data) > INLINE_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class RepeatChange:
@@ -208,19 +216,18 @@ class Event:
     seq: int
     occurred_at: datetime
     attempt: int
-    trace_id: bytes
+    trace_id: bytes | None
     kind: Kind
     change: Change
     body: bytes
     details: str | None = None
 
     @property
-    def step(self) -> str | None:
+    def step(self) -> Step | None:
         """The code of the step reached or completed, None for other kinds."""
         if isinstance(self.change, StepChange):
-            return self.change.step.value
-        completes = self.change.completes if isinstance(self.change, NoteChange) else None
-        return completes.value if completes else None
+            return self.change.step
+        return self.change.completes if isinstance(self.change, NoteChange) else None
 
 
 class JobNotFoundError(NotFoundError):

@@ -65,6 +65,8 @@ class Projection:
     payload_count: int = 0
     # As read from the catalogue; not part of the projection.
     view: str = ""
+    # Whether the whole row is to be written: it is new, or its facts have just arrived.
+    is_whole: bool = False
 
     @property
     def phase(self) -> str | None:
@@ -166,6 +168,7 @@ def _take_facts(job: Projection, facts: JobFacts, effects: Folded) -> None:
     job.tool, job.variant, job.user_id = facts.tool, facts.variant, facts.user_id
     job.cost, job.input_json, job.retry_of = facts.cost, facts.input_json, facts.retry_of
     job.caller, job.request_id = facts.caller, facts.request_id
+    job.is_whole = True
     effects.add_key(job, "request_id", facts.request_id)
 
 

@@ -6,16 +6,18 @@ Events are stored whatever their order; a job's projection moves only over the p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from services.observability.body import keep, move_if_large
-from services.observability.delivery import match_callbacks
-from services.observability.domain import Event, Kind, PayloadChange
+from services.observability.body import Kept, keep, keep_plain, move_if_large
+from services.observability.domain import Event, PayloadChange
 from services.observability.fold import Folded, Projection, fold
-from services.observability.json_copy import copy_of
 from services.observability.store import read, schema, write
 from services.observability.store.row import NewPayload, StoredEvent
 from services.observability.wire import change_of
@@ -31,6 +33,8 @@ CATCH_UP_EVENTS = 2000
 
 _log = get_log(__name__)
 Committed = Callable[[Folded], None]
+# Events by job and number: each once, whatever came twice.
+_ByJob: TypeAlias = Mapping[UUID, Mapping[int, Event]]
 
 
 class Intake:
@@ -53,7 +57,8 @@ class Intake:
         if not events:
             return []
         for event in events:
-            await self._move_large_body(event)
+            if isinstance(event.change, PayloadChange) and event.change.is_large:
+                await self._move_body(event, event.change)
         try:
             await self._batcher.submit(events)
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
@@ -71,23 +76,21 @@ class Intake:
 
     async def _record_one_by_one(self, events: Sequence[Event]) -> list[tuple[Event, str]]:
         refused: list[tuple[Event, str]] = []
-        for event in sorted(events, key=_identity):
+        for event in sorted(events, key=attrgetter("job_id", "seq")):
             refused += await self.record([event])
         return refused
 
-    async def _move_large_body(self, event: Event) -> None:
-        change = event.change
-        if isinstance(change, PayloadChange) and change.body is not None:
-            body = await move_if_large(change.body, self._blobs)
-            if body is not change.body:
-                event.change = PayloadChange(
-                    change.payload_id, change.is_callback, change.is_deciding, body
-                )
+    async def _move_body(self, event: Event, change: PayloadChange) -> None:
+        assert change.body is not None  # noqa: S101 - it is large
+        event.change = replace(change, body=await move_if_large(change.body, self._blobs))
 
     async def _store(self, requests: Sequence[Sequence[Event]]) -> list[None]:
-        unique = {_identity(event): event for events in reversed(requests) for event in events}
+        by_job: dict[UUID, dict[int, Event]] = defaultdict(dict)
+        for events in reversed(requests):
+            for event in events:
+                by_job[event.job_id][event.seq] = event
         async with transaction(self._pool) as conn:
-            folded = await self._store_events(conn, [unique[key] for key in sorted(unique)])
+            folded = await self._store_events(conn, by_job)
         try:
             self._committed(folded)
         except Exception as error:
@@ -95,21 +98,30 @@ class Intake:
             _log.error("commit_not_told", exc_info=error)
         return [None] * len(requests)
 
-    async def _store_events(self, conn: Connection, events: Sequence[Event]) -> Folded:
+    async def _store_events(self, conn: Connection, by_job: _ByJob) -> Folded:
         folded = Folded()
-        stored = await write.insert_events(conn, events)
-        fresh = [event for event in events if _identity(event) in stored]
+        known = await write.read_progress(conn, by_job)
+        fresh: list[Event] = []
+        for job_id in sorted(by_job):
+            job = known.get(job_id) or Projection(job_id, is_whole=True)
+            events = await _fresh(conn, job, by_job[job_id])
+            if events:
+                folded.jobs.append(job)
+                fresh += events
         if not fresh:
             return folded
+        # In order of (job_id, seq), so that concurrent writers wait for one another instead of for
+        # ever.
+        await write.insert_events(conn, fresh)
         await _store_payloads(conn, fresh)
-        jobs = await _fold_jobs(conn, fresh, folded)
-        await write.write_projections(conn, jobs)
+        await _fold_jobs(conn, fresh, folded)
+        await write.write_projections(conn, folded.jobs)
+        await write.note_changes(conn, folded.jobs)
         if folded.keys:
             await write.insert_keys(conn, folded.keys)
         if folded.repeats:
             await write.add_repeats(conn, folded.repeats)
-        folded.jobs = jobs
-        await self._name_views(conn, jobs)
+        await self._name_views(conn, folded.jobs)
         return folded
 
     async def _name_views(self, conn: Connection, jobs: Sequence[Projection]) -> None:
@@ -121,25 +133,24 @@ class Intake:
             job.view = self._views.get(job.tool, f"{job.tool}_jobs")
 
 
-def _identity(event: Event) -> tuple[UUID, int]:
-    return event.job_id, event.seq
+async def _fresh(conn: Connection, job: Projection, events: Mapping[int, Event]) -> list[Event]:
+    """Return in order those of a job's events that are not stored yet."""
+    seqs = sorted(seq for seq in events if seq > job.through_seq)
+    if job.has_gap and seqs:
+        stored = await write.read_stored_seqs(conn, job.job_id, seqs)
+        seqs = [seq for seq in seqs if seq not in stored]
+    return [events[seq] for seq in seqs]
 
 
-async def _fold_jobs(conn: Connection, fresh: Sequence[Event], folded: Folded) -> list[Projection]:
-    """Return the projections of the batch's jobs, moved forward, in order of job_id."""
-    by_job: dict[UUID, list[Event]] = defaultdict(list)
-    for event in fresh:
-        by_job[event.job_id].append(event)
-    known = {job.job_id: job for job in await write.read_projections(conn, by_job)}
-    jobs = []
-    for job_id, events in by_job.items():
-        job = known.get(job_id) or Projection(job_id)
+async def _fold_jobs(conn: Connection, fresh: Iterable[Event], folded: Folded) -> None:
+    """Move the projections of `folded` forward over events in order of (job_id, seq)."""
+    jobs = {job.job_id: job for job in folded.jobs}
+    for job_id, events in groupby(fresh, key=attrgetter("job_id")):
+        job = jobs[job_id]
         had_gap = job.has_gap
         fold(job, events, folded)
         if had_gap:
             await _catch_up(conn, job, folded)
-        jobs.append(job)
-    return jobs
 
 
 async def _catch_up(conn: Connection, job: Projection, folded: Folded) -> None:
@@ -158,7 +169,7 @@ def _event_of(stored: StoredEvent) -> Event:
         stored.seq,
         stored.occurred_at,
         stored.attempt,
-        stored.trace_id or b"",
+        stored.trace_id,
         stored.kind,
         change_of(stored.kind, stored.body, stored.details),
         stored.body,
@@ -167,32 +178,29 @@ def _event_of(stored: StoredEvent) -> Event:
 
 
 async def _store_payloads(conn: Connection, fresh: Iterable[Event]) -> None:
-    payloads: dict[tuple[UUID, UUID], NewPayload] = {}
-    awaited: dict[UUID, Event] = {}
-    for event in fresh:
-        if event.kind is not Kind.PAYLOAD or not isinstance(event.change, PayloadChange):
-            continue
-        key = (event.job_id, event.change.payload_id)
-        if event.change.body is None:
-            awaited.setdefault(event.change.payload_id, event)
-        elif key not in payloads:
-            payloads[key] = _new_payload(event, event.change)
-    for payload in await match_callbacks(conn, awaited):
-        payloads.setdefault((payload.job_id, payload.payload_id), payload)
+    payloads = [
+        _new_payload(event, event.change)
+        for event in fresh
+        if isinstance(event.change, PayloadChange)
+    ]
     if payloads:
-        await write.insert_payloads(conn, payloads.values())
+        await write.insert_payloads(conn, payloads)
 
 
 def _new_payload(event: Event, change: PayloadChange) -> NewPayload:
-    assert change.body is not None  # noqa: S101 - the caller has set those without body apart
-    copy = None
-    if change.is_deciding or change.is_callback:
-        copy = copy_of(change.body, change.payload_id)
+    shown_as, kept = None, Kept("delivery")
+    if change.is_callback:
+        shown_as = "raw_webhook_payload"
+    elif change.is_deciding:
+        shown_as = "raw_api_response"
+    if change.body is not None:
+        kept = keep_plain(change.body) if shown_as else keep(change.body)
     return NewPayload(
         event.job_id,
-        change.payload_id,
         event.seq,
-        keep(change.body),
-        raw_api_response=copy if change.is_deciding else None,
-        raw_webhook_payload=copy if change.is_callback else None,
+        change.payload_id,
+        kept.encoding,
+        shown_as,
+        kept.body,
+        kept.blob_sha256,
     )

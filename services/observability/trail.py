@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.observability.body import Kept, bring_back
+from services.observability.body import bring_back
 from services.observability.domain import (
     AttemptChange,
     JobNotFoundError,
@@ -14,7 +14,7 @@ from services.observability.domain import (
     LedgerChange,
     PayloadNotFoundError,
 )
-from services.observability.fold import Attempt, Projection, fold_attempts
+from services.observability.fold import Attempt, Projection, fold_attempts, key_of
 from services.observability.store import read
 from services.observability.store.row import PayloadExtra, StoredEvent, StoredPayload
 from services.observability.verdict import Verdict, judge
@@ -87,21 +87,24 @@ async def get_payload(
     """
     async with pool.acquire() as conn:
         if job_id is None:
-            delivery = await read.read_delivery(conn, payload_id)
-            if delivery is None:
-                raise PayloadNotFoundError(str(payload_id))
-            if delivery.kept is not None:
-                stored = StoredPayload(delivery.kept, delivery.info, b"", 0, None)
-                return stored, await bring_back(delivery.kept, blobs)
-            job_id = delivery.job_id
-        found = await read.read_payload(conn, job_id, payload_id) if job_id else None
+            job_id = await _claimant_of(conn, payload_id)
+        if job_id is None:
+            found = await read.read_delivery(conn, payload_id)
+        else:
+            found = await read.read_payload(conn, job_id, payload_id)
     if found is None:
         raise PayloadNotFoundError(str(payload_id))
-    if found.kept == Kept("awaited"):
+    if found.kept.encoding == "delivery":
         raise PayloadNotFoundError(
             str(payload_id), "is here yet: the gateway has still to send this callback's bytes"
         )
     return found, await bring_back(found.kept, blobs)
+
+
+async def _claimant_of(conn: Connection, delivery_id: UUID) -> UUID | None:
+    """Return the job that a callback belongs to; None where no job claims it yet."""
+    found = await read.find_keys(conn, key_of(str(delivery_id)), 10)
+    return next((job_id for job_id, kind in found if kind == "delivery_id"), None)
 
 
 async def _read_whole(conn: Connection, job: Projection) -> dict[Kind, list[StoredEvent]]:

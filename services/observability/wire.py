@@ -31,6 +31,7 @@ from services.observability.domain import (
     StepChange,
 )
 from services.observability.store.row import StoredEvent
+from services.runtime.db import uuid_of
 from services.runtime.text import without_nul
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -232,6 +233,6 @@ def _failure_of(message: event_pb2.Failure) -> Failure:
 
 def _id_of(field_name: str, text: str) -> UUID:
     try:
-        return UUID(text)
+        return uuid_of(text)
     except ValueError as error:
         raise UnreadableError(f"{field_name}={text[:80]!r} is not a UUID") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from etapa.observability.v1 import event_pb2, intake_pb2
 from etapa.queue.v1 import operations_pb2
 from services.observability.domain import Body, Change, Event, Kind, NoteChange, OutputsChange
-from services.observability.json_copy import fits_jsonb, jsonb_text
+from services.observability.jsonb import fits_jsonb, jsonb_text
 from services.observability.store.schema import Tool
 from services.observability.wire import (
     UnreadableError,
@@ -28,6 +29,7 @@ from services.observability.wire import (
     step_change,
     time_of,
 )
+from services.runtime.db import uuid_of
 from services.runtime.errors import InvalidInputError
 from services.runtime.text import without_nul
 
@@ -35,9 +37,6 @@ MAX_EVENTS: Final = 1000
 MAX_DELIVERIES: Final = 500
 # What is kept of an event that this service can't read.
 _UNREADABLE_BYTES: Final = 16 * 1024
-_KINDS: Final = {"attempt_change": Kind.ATTEMPT} | {
-    kind.value: kind for kind in Kind if kind is not Kind.ATTEMPT
-}
 
 
 @dataclass(slots=True)
@@ -69,18 +68,18 @@ def batch_from(request: intake_pb2.RecordEventsRequest, now: datetime) -> Batch:
             f"a batch has at most {MAX_EVENTS} events, this one {len(request.events)}", "events"
         )
     batch = Batch(request.batch)
-    job_ids: dict[str, UUID] = {}
+    # The events of a batch are of few jobs.
+    id_of, trace_id_of = cache(_job_id_of), cache(_trace_id_of)
     for message in request.events:
         try:
-            job_id = job_ids.get(message.job_id) or _job_id_of(message.job_id)
+            job_id = id_of(message.job_id)
             if message.seq < 1:
                 raise UnreadableError(f"seq {message.seq} is below 1")
         except UnreadableError as error:
             batch.rejected.append((message.job_id, message.seq, str(error)))
             continue
-        job_ids[message.job_id] = job_id
         try:
-            batch.events.append(_event_from(message, job_id))
+            batch.events.append(_event_from(message, job_id, trace_id_of(message.trace_id)))
         except UnreadableError as error:
             batch.rejected.append((message.job_id, message.seq, str(error)))
             raw = message.SerializeToString()
@@ -97,7 +96,7 @@ def stand_in(job_id: UUID, seq: int, at: datetime, raw: bytes, why: str) -> Even
             {"event": base64.b64encode(raw[:_UNREADABLE_BYTES]).decode()}
         ).decode(),
     )
-    return Event(job_id, seq, at, 0, b"", Kind.NOTE, NoteChange(), note.SerializeToString())
+    return Event(job_id, seq, at, 0, None, Kind.NOTE, NoteChange(), note.SerializeToString())
 
 
 def delivery_from(message: intake_pb2.Delivery) -> IncomingDelivery:
@@ -131,7 +130,7 @@ def tools_from(announcements: Iterable[operations_pb2.ToolAnnouncement]) -> list
     ]
 
 
-def _event_from(message: event_pb2.Event, job_id: UUID) -> Event:
+def _event_from(message: event_pb2.Event, job_id: UUID, trace_id: bytes | None) -> Event:
     field_name = message.WhichOneof("kind")
     if field_name is None:
         raise UnreadableError("its kind is unknown here: deploy the newer observability first")
@@ -139,73 +138,85 @@ def _event_from(message: event_pb2.Event, job_id: UUID) -> Event:
         raise UnreadableError("occurred_at is not set")
     if message.attempt < 0:
         raise UnreadableError(f"attempt {message.attempt} is below 0")
-    kind = _KINDS[field_name]
-    change, body, details = _change_from(kind, message)
+    kind, read = _READERS[field_name]
+    part = getattr(message, field_name)
+    change, details = read(part)
     return Event(
         job_id,
         message.seq,
         time_of(message.occurred_at),
         message.attempt,
-        _trace_id_of(message.trace_id),
+        trace_id,
         kind,
         change,
-        body,
+        part.SerializeToString(),
         details,
     )
 
 
-def _change_from(kind: Kind, message: event_pb2.Event) -> tuple[Change, bytes, str | None]:
-    """Return the change, how it is packed, and a step's details as jsonb text."""
-    match kind:
-        case Kind.STEP:
-            return _step_from(message.step)
-        case Kind.PAYLOAD:
-            if message.payload.delivery_id:
-                message.payload.info.payload_id = message.payload.delivery_id
-                message.payload.info.kind = event_pb2.PAYLOAD_KIND_CALLBACK
-            change = payload_change(message.payload)
-            message.payload.ClearField("content")
-            return change, message.payload.SerializeToString(), None
-        case Kind.ATTEMPT:
-            packed = message.attempt_change.SerializeToString()
-            return attempt_change(message.attempt_change), packed, None
-        case Kind.LEDGER:
-            return ledger_change(message.ledger), message.ledger.SerializeToString(), None
-        case Kind.NOTE:
-            return _note_from(message.note)
-        case Kind.REPEAT:
-            return repeat_change(message.repeat), message.repeat.SerializeToString(), None
-        case Kind.OUTPUTS:
-            packed = message.outputs.SerializeToString()
-            return OutputsChange(outputs_of(message.outputs)), packed, None
-
-
-def _step_from(message: event_pb2.StepEvent) -> tuple[Change, bytes, str | None]:
+def _step_from(message: event_pb2.StepEvent) -> tuple[Change, str | None]:
     change = step_change(message)
-    if not message.details_json:
-        return change, message.SerializeToString(), None
-    raw = message.details_json.encode()
+    text = message.details_json
+    if not text:
+        return change, None
+    raw = text.encode()
     if raw.lstrip()[:1] != b"{":
-        details = msgspec.json.encode({"_text": without_nul(message.details_json)}).decode()
-    elif fits_jsonb(raw):
-        # The column holds all of it; it need not be stored twice.
-        details = message.details_json
-        message.ClearField("details_json")
-    else:
-        details = jsonb_text(raw)
-    return change, message.SerializeToString(), details
+        return change, msgspec.json.encode({"_text": without_nul(text)}).decode()
+    if not fits_jsonb(raw):
+        return change, jsonb_text(raw)
+    # The column holds all of it; it need not be stored twice.
+    message.ClearField("details_json")
+    return change, text
 
 
-def _note_from(message: event_pb2.NoteEvent) -> tuple[Change, bytes, str | None]:
+def _payload_from(message: event_pb2.PayloadEvent) -> tuple[Change, None]:
+    if message.delivery_id:
+        message.info.payload_id = message.delivery_id
+        message.info.kind = event_pb2.PAYLOAD_KIND_CALLBACK
+    change = payload_change(message)
+    message.ClearField("content")
+    return change, None
+
+
+def _attempt_from(message: event_pb2.AttemptEvent) -> tuple[Change, None]:
+    return attempt_change(message), None
+
+
+def _ledger_from(message: event_pb2.LedgerEvent) -> tuple[Change, None]:
+    return ledger_change(message), None
+
+
+def _note_from(message: event_pb2.NoteEvent) -> tuple[Change, str | None]:
     change = note_change(message)
     raw = message.details_json.encode()
     fits = change.completes is not None and raw.lstrip()[:1] == b"{" and fits_jsonb(raw)
-    return change, message.SerializeToString(), message.details_json if fits else None
+    return change, message.details_json if fits else None
+
+
+def _repeat_from(message: event_pb2.RepeatEvent) -> tuple[Change, None]:
+    return repeat_change(message), None
+
+
+def _outputs_from(message: event_pb2.OutputsEvent) -> tuple[Change, None]:
+    return OutputsChange(outputs_of(message)), None
+
+
+# How each kind is read: the change, and a step's details as jsonb text. What is left of the message
+# after that is how it is stored.
+_READERS: Final[Mapping[str, tuple[Kind, Callable[[Any], tuple[Change, str | None]]]]] = {
+    "step": (Kind.STEP, _step_from),
+    "attempt_change": (Kind.ATTEMPT, _attempt_from),
+    "ledger": (Kind.LEDGER, _ledger_from),
+    "note": (Kind.NOTE, _note_from),
+    "payload": (Kind.PAYLOAD, _payload_from),
+    "repeat": (Kind.REPEAT, _repeat_from),
+    "outputs": (Kind.OUTPUTS, _outputs_from),
+}
 
 
 def _job_id_of(text: str) -> UUID:
     try:
-        job_id = UUID(text)
+        job_id = uuid_of(text)
     except ValueError as error:
         raise UnreadableError(f"id {text[:80]!r} is not a UUID") from error
     if job_id.version != 7:
@@ -213,10 +224,10 @@ def _job_id_of(text: str) -> UUID:
     return job_id
 
 
-def _trace_id_of(text: str) -> bytes:
+def _trace_id_of(text: str) -> bytes | None:
     # A step is worth more than its trace: a malformed trace id is none.
     try:
         trace_id = bytes.fromhex(text)
     except ValueError:
-        return b""
-    return trace_id if len(trace_id) == 16 else b""
+        return None
+    return trace_id if len(trace_id) == 16 else None

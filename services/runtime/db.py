@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from uuid import UUID
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -43,6 +45,14 @@ RACE_ERRORS: tuple[type[BaseException], ...] = (
 )
 # Held while a schema is migrated; any number that nobody else uses.
 _MIGRATION_LOCK = 0x65746170
+
+
+def uuid_of(text: str) -> UUID:
+    """Return a UUID from its 32 hex digits, hyphens allowed. Raises ValueError.
+
+    It is the driver's own kind: made, hashed and compared several times as fast as `uuid.UUID`.
+    """
+    return pgproto.UUID(text)
 
 
 async def open_pool(

@@ -144,7 +144,10 @@ async def unmatched(rig: Rig, body: bytes) -> event_pb2.PayloadInfo:
     found: list[event_pb2.PayloadInfo] = []
 
     async def is_there() -> bool:
-        query = "SELECT delivery_id::text FROM observability.deliveries WHERE state = 'unmatched'"
+        query = (
+            "SELECT delivery_id::text FROM observability.deliveries WHERE delivery_id NOT IN "
+            "(SELECT payload_id FROM observability.payloads WHERE encoding = 'delivery')"
+        )
         for row in await rig.fetch(query):
             payload = await rig.client.trail.get_payload(row["delivery_id"])
             if payload.body == body:

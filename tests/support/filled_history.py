@@ -51,13 +51,16 @@ SELECT pg_temp.job_id(n, $1, $2, $3), seq, 1, to_timestamp(($3 + n * $2 / $1) / 
 FROM generate_series(1, $1::bigint) AS n, generate_series(1, 10) AS seq
 """
 _PAYLOADS = """
-INSERT INTO observability.payloads
-    (job_id, payload_id, seq, encoding, body, raw_api_response, raw_webhook_payload)
-SELECT pg_temp.job_id(n, $1, $2, $3), pg_temp.job_id(n * 2 + seq, $1, $2, $3), seq, 'plain',
-    convert_to(repeat('x', 300), 'utf8'),
-    CASE WHEN seq = 9 THEN '{"status":"SUCCESS"}'::jsonb END,
-    CASE WHEN seq = 10 THEN '{"event":"TASK_END"}'::jsonb END
+INSERT INTO observability.payloads (job_id, seq, payload_id, encoding, shown_as, body)
+SELECT pg_temp.job_id(n, $1, $2, $3), seq, pg_temp.job_id(n * 2 + seq, $1, $2, $3), 'plain',
+    CASE seq WHEN 9 THEN 'raw_api_response' ELSE 'raw_webhook_payload' END,
+    convert_to('{"status":"SUCCESS","text":"' || repeat('x', 300) || '"}', 'utf8')
 FROM generate_series(1, $1::bigint) AS n, generate_series(9, 10) AS seq
+"""
+_DELIVERIES = """
+INSERT INTO observability.deliveries (delivery_id, received_at, encoding, body, info)
+SELECT pg_temp.job_id(n * 2 + 11, $1, $2, $3), now(), 'plain', '{"event":"TASK_END"}', ''
+FROM generate_series(1, $1::bigint) AS n
 """
 _KEYS = """
 INSERT INTO observability.keys (key, job_id, kind)
@@ -76,7 +79,7 @@ async def fill(dsn: str, jobs: int, weeks: int) -> None:
     first_ms = lowest_id(FIRST).int >> 80
     async with pool.acquire() as conn:
         await conn.execute(_JOB_ID)
-        for statement in (_JOBS, _EVENTS, _PAYLOADS, _KEYS):
+        for statement in (_JOBS, _EVENTS, _PAYLOADS, _DELIVERIES, _KEYS):
             await conn.execute(statement, jobs, span_ms, first_ms)
     await _analyse(pool)
     await pool.close()

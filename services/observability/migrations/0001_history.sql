@@ -64,6 +64,34 @@ CREATE TABLE observability.jobs (
     CONSTRAINT output_url_needs_outputs CHECK (output_url IS NULL OR outputs IS NOT NULL)
 ) PARTITION BY RANGE (job_id);
 
+-- What moves in a job's life; the rest of its row comes with its first event and stays.
+CREATE TYPE observability.job_progress AS (
+    job_id uuid,
+    revision bigint,
+    through_seq bigint,
+    max_seq bigint,
+    trace_id bytea,
+    status text,
+    phase text,
+    current_step text,
+    failed_at_step text,
+    error_class text,
+    error_message text,
+    evidence_payload_id text,
+    evidence_path text,
+    created_at timestamptz,
+    started_at timestamptz,
+    completed_at timestamptz,
+    attempt integer,
+    account text,
+    task_id text,
+    output_url text,
+    outputs bytea,
+    step_count integer,
+    note_count integer,
+    payload_count integer
+);
+
 CREATE INDEX jobs_by_user ON observability.jobs (user_id, job_id);
 CREATE INDEX jobs_by_tool ON observability.jobs (tool, job_id);
 CREATE INDEX jobs_by_phase ON observability.jobs (phase, job_id);
@@ -96,36 +124,26 @@ CREATE TABLE observability.events (
     CONSTRAINT details_belong_to_steps CHECK (details IS NULL OR step IS NOT NULL)
 ) PARTITION BY RANGE (job_id);
 
--- Bodies of calls to the provider and of its callbacks. The description is the event's body.
+-- Bodies of calls to the provider and of its callbacks, each by the event that describes it.
 CREATE TABLE observability.payloads (
     job_id uuid NOT NULL,
-    payload_id uuid NOT NULL,
     seq bigint NOT NULL CHECK (seq >= 1),
-    encoding text NOT NULL CHECK (encoding IN ('plain', 'zstd', 'blob', 'awaited')),
+    payload_id uuid NOT NULL,
+    -- Where the bytes are; `delivery`: in deliveries, once the gateway has told of payload_id.
+    encoding text NOT NULL CHECK (encoding IN ('plain', 'zstd', 'blob', 'delivery')),
+    -- The column of the tools' views that shows this body. It is plain then, which SQL can read.
+    shown_as text CHECK (shown_as IN ('raw_api_response', 'raw_webhook_payload')),
     body bytea,
     blob_sha256 text CHECK (blob_sha256 ~ '^[0-9a-f]{64}$'),
-    -- PayloadInfo as the gateway told it, where it replaces the event's.
-    info bytea,
     repeats integer NOT NULL DEFAULT 0 CHECK (repeats >= 0),
     last_repeat_at timestamptz,
-    -- Copies for the views: of a reply that decided, and of a callback.
-    raw_api_response jsonb,
-    raw_webhook_payload jsonb,
-    PRIMARY KEY (job_id, payload_id),
+    PRIMARY KEY (job_id, seq),
     CONSTRAINT body_is_where_encoding_says CHECK (
         (encoding IN ('plain', 'zstd')) = (body IS NOT NULL)
         AND (encoding = 'blob') = (blob_sha256 IS NOT NULL)),
-    CONSTRAINT repeated_iff_dated CHECK ((repeats > 0) = (last_repeat_at IS NOT NULL)),
-    CONSTRAINT copied_once CHECK (raw_api_response IS NULL OR raw_webhook_payload IS NULL)
+    CONSTRAINT shown_bodies_are_readable CHECK (shown_as IS NULL OR encoding <> 'zstd'),
+    CONSTRAINT repeated_iff_dated CHECK ((repeats > 0) = (last_repeat_at IS NOT NULL))
 ) PARTITION BY RANGE (job_id);
-
--- zstd has been over the body already.
-ALTER TABLE observability.payloads ALTER COLUMN body SET STORAGE EXTERNAL;
-ALTER TABLE observability.payloads ALTER COLUMN raw_api_response SET STORAGE MAIN;
-ALTER TABLE observability.payloads ALTER COLUMN raw_webhook_payload SET STORAGE MAIN;
-CREATE INDEX payloads_by_seq ON observability.payloads (job_id, seq)
-    WHERE raw_api_response IS NOT NULL OR raw_webhook_payload IS NOT NULL
-        OR info IS NOT NULL OR repeats > 0;
 
 -- Ids by which a job is found: the first 16 bytes of the SHA-256 of the id's text.
 CREATE TABLE observability.keys (
@@ -136,27 +154,27 @@ CREATE TABLE observability.keys (
     PRIMARY KEY (key, job_id, kind)
 ) PARTITION BY RANGE (job_id);
 
--- Callbacks as the gateway received them. The gateway's news and the job's event about a callback
--- meet in this row, in either order; then the bytes move to the job's payloads and the row stays
--- as a trace, so that a repeated delivery is known.
+-- Callbacks as the gateway received them. The job's event about one names it by its id, so either
+-- may come first, and neither waits for the other or writes the other's rows.
 CREATE TABLE observability.deliveries (
     delivery_id uuid PRIMARY KEY,
-    state text NOT NULL CHECK (state IN ('unmatched', 'awaited', 'moved')),
     received_at timestamptz NOT NULL,
-    job_id uuid,
-    encoding text CHECK (encoding IN ('plain', 'zstd', 'blob')),
+    encoding text NOT NULL CHECK (encoding IN ('plain', 'blob')),
     body bytea,
     blob_sha256 text CHECK (blob_sha256 ~ '^[0-9a-f]{64}$'),
-    info bytea,
-    raw_webhook_payload jsonb,
-    CONSTRAINT job_is_known_unless_unmatched CHECK ((state = 'unmatched') = (job_id IS NULL)),
-    CONSTRAINT content_is_here_while_unmatched CHECK (
-        (state = 'unmatched') = (encoding IS NOT NULL)
-        AND (state = 'unmatched') = (info IS NOT NULL)
-        AND (encoding IS NULL) = (body IS NULL AND blob_sha256 IS NULL))
+    -- PayloadInfo as the gateway told it.
+    info bytea NOT NULL,
+    CONSTRAINT body_is_where_encoding_says CHECK (
+        (encoding = 'plain') = (body IS NOT NULL) AND (encoding = 'blob') = (blob_sha256 IS NOT NULL))
 ) PARTITION BY RANGE (delivery_id);
 
-ALTER TABLE observability.deliveries ALTER COLUMN body SET STORAGE EXTERNAL;
+-- Up to this callback it has been looked whether a job claims it: see forget_unmatched.sql.
+CREATE TABLE observability.delivery_floor (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    delivery_id uuid NOT NULL
+);
+INSERT INTO observability.delivery_floor (delivery_id)
+VALUES ('00000000-0000-0000-0000-000000000000');
 
 -- Rows whose time is outside all ranges made so far. Kept near empty: making a range moves its
 -- rows out of here.

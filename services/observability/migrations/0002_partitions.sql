@@ -14,14 +14,16 @@ DECLARE
     part text := parent || '_p' || range_label;
     fallback text := parent || '_default';
     key_column text := CASE parent WHEN 'deliveries' THEN 'delivery_id' ELSE 'job_id' END;
-    -- jobs and deliveries are updated in place: room on the page keeps an update off the indexes.
+    -- jobs is updated in place: room on the page keeps an update off the indexes, and long texts
+    -- out of the row are not written again. Bodies above the target are compressed by Postgres.
     options text := CASE
-        WHEN parent IN ('jobs', 'deliveries') THEN
-            'fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, '
+        WHEN parent = 'jobs' THEN
+            'fillfactor = 70, toast_tuple_target = 512, autovacuum_vacuum_scale_factor = 0.02, '
             'autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0.05'
         ELSE
             'autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_analyze_scale_factor = 0.1'
-        END || CASE WHEN parent = 'payloads' THEN ', toast_tuple_target = 512' ELSE '' END;
+        END || CASE
+        WHEN parent IN ('payloads', 'deliveries') THEN ', toast_tuple_target = 1024' ELSE '' END;
     bounds record;
 BEGIN
     IF parent NOT IN ('jobs', 'events', 'payloads', 'keys', 'deliveries') THEN

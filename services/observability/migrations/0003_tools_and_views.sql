@@ -20,6 +20,27 @@ SELECT
     coalesce((SELECT t.view FROM observability.tools t WHERE t.name = j.tool), '') AS view
 FROM observability.jobs j;
 
+-- A kept body as jsonb for people with psql: what is no JSON, or none that jsonb can hold, becomes
+-- {"_text": ...} or {"_base64": ...}, and what is not in the database {"_payload_id": ...}.
+CREATE FUNCTION observability.body_as_jsonb(body bytea, payload_id uuid) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $function$
+DECLARE
+    as_text text;
+BEGIN
+    IF body IS NULL THEN
+        RETURN jsonb_build_object('_payload_id', payload_id);
+    END IF;
+    as_text := convert_from(body, 'UTF8');
+    BEGIN
+        RETURN as_text::jsonb;
+    EXCEPTION WHEN OTHERS THEN
+        RETURN jsonb_build_object('_text', as_text);
+    END;
+EXCEPTION WHEN OTHERS THEN
+    RETURN jsonb_build_object('_base64', translate(encode(body, 'base64'), E'\n', ''));
+END
+$function$;
+
 -- One job a row, with the plan's names; the view of each tool reads from here. Subqueries stand in
 -- the select list so that a LIMIT is taken before they run.
 CREATE VIEW observability.job_story AS
@@ -50,15 +71,21 @@ SELECT
         WHERE e.job_id = j.job_id AND e.kind = 'step' AND e.seq <= j.through_seq
     ), '[]'::jsonb) AS step_history,
     (
-        SELECT p.raw_api_response
+        SELECT observability.body_as_jsonb(p.body, p.payload_id)
         FROM observability.payloads p
-        WHERE p.job_id = j.job_id AND p.raw_api_response IS NOT NULL
+        WHERE p.job_id = j.job_id AND p.shown_as = 'raw_api_response'
         ORDER BY p.seq DESC LIMIT 1
     ) AS raw_api_response,
     (
-        SELECT p.raw_webhook_payload
+        SELECT observability.body_as_jsonb(coalesce(p.body, d.body), p.payload_id)
         FROM observability.payloads p
-        WHERE p.job_id = j.job_id AND p.raw_webhook_payload IS NOT NULL
+        LEFT JOIN LATERAL (
+            SELECT * FROM observability.deliveries x
+            WHERE x.delivery_id = p.payload_id AND p.encoding = 'delivery'
+            OFFSET 0
+        ) AS d ON true
+        WHERE p.job_id = j.job_id AND p.shown_as = 'raw_webhook_payload'
+            AND (p.encoding <> 'delivery' OR d.delivery_id IS NOT NULL)
         ORDER BY p.seq DESC LIMIT 1
     ) AS raw_webhook_payload,
     j.created_at,

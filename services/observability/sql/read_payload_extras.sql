@@ -1,10 +1,15 @@
--- Reads what was learned of a job's payloads after their events: repeats, and the gateway's
+-- Reads what was learned of a job's payloads beside their events: repeats, and the gateway's
 -- description of callbacks; last first.
 -- $1 job_id, $2 up to this seq, $3 at most so many.
--- Served by: payloads_by_seq.
-SELECT payload_id, info, repeats, last_repeat_at
-FROM observability.payloads
-WHERE job_id = $1 AND seq <= $2 AND (raw_api_response IS NOT NULL OR raw_webhook_payload IS NOT NULL
-    OR info IS NOT NULL OR repeats > 0)
-ORDER BY seq DESC
+-- Served by: primary keys of payloads and deliveries; OFFSET 0 keeps the second one probe of one
+-- partition a payload.
+SELECT p.payload_id, d.info, p.repeats, p.last_repeat_at
+FROM observability.payloads p
+LEFT JOIN LATERAL (
+    SELECT * FROM observability.deliveries x
+    WHERE x.delivery_id = p.payload_id AND p.encoding = 'delivery'
+    OFFSET 0
+) AS d ON true
+WHERE p.job_id = $1 AND p.seq <= $2 AND (p.repeats > 0 OR p.encoding = 'delivery')
+ORDER BY p.seq DESC
 LIMIT $3

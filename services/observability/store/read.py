@@ -9,7 +9,6 @@ from services.observability.domain import PHASES, Kind
 from services.observability.fold import Projection
 from services.observability.store import SQL
 from services.observability.store.row import (
-    Delivery,
     JobFilter,
     PayloadExtra,
     StoredEvent,
@@ -74,13 +73,12 @@ async def read_payload(conn: Connection, job_id: UUID, payload_id: UUID) -> Stor
     )
 
 
-async def read_delivery(conn: Connection, delivery_id: UUID) -> Delivery | None:
-    """Return one callback's meeting place; None where neither side has told of it."""
+async def read_delivery(conn: Connection, delivery_id: UUID) -> StoredPayload | None:
+    """Return one callback as the gateway told it; None where it has not."""
     row = await conn.fetchrow(SQL["read_delivery"], delivery_id)
     if row is None:
         return None
-    kept = kept_of(row) if row["encoding"] is not None else None
-    return Delivery(delivery_id, row["state"], row["job_id"], kept, row["info"])
+    return StoredPayload(kept_of(row), row["info"], b"", 0, None)
 
 
 async def find_keys(conn: Connection, key: bytes, limit: int) -> list[tuple[UUID, str]]:

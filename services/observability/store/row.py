@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.observability.body import Kept
@@ -29,29 +31,27 @@ class StoredEvent:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NewPayload:
-    """A payload to be stored. `kept` None means that the gateway's bytes are awaited."""
+class NewPayload(NamedTuple):
+    """A row of payloads, in the order of its columns; a callback's bytes are in deliveries."""
 
     job_id: UUID
-    payload_id: UUID
     seq: int
-    kept: Kept
-    info: bytes | None = None
-    raw_api_response: str | None = None
-    raw_webhook_payload: str | None = None
+    payload_id: UUID
+    encoding: str
+    shown_as: str | None
+    body: bytes | None
+    blob_sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """The meeting place of a callback. Content is None unless the state is `unmatched`."""
+class Delivery(NamedTuple):
+    """A row of deliveries, in the order of its columns: a callback as the gateway told it."""
 
     delivery_id: UUID
-    state: str
-    job_id: UUID | None = None
-    kept: Kept | None = None
-    info: bytes | None = None
-    raw_webhook_payload: str | None = None
+    received_at: datetime
+    encoding: str
+    body: bytes | None
+    blob_sha256: str | None
+    info: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,32 @@ class JobFilter:
         )
 
 
-_COLUMNS = tuple(each.name for each in fields(Projection))
+# The columns of jobs and those of job_progress, each in the order of the migration.
+JOB_COLUMNS: Final = (
+    *("job_id", "revision", "through_seq", "max_seq", "tool", "variant", "user_id", "caller"),
+    *("request_id", "retry_of", "cost", "input_json", "trace_id", "status", "phase"),
+    *("current_step", "failed_at_step", "error_class", "error_message", "evidence_payload_id"),
+    *("evidence_path", "created_at", "started_at", "completed_at", "attempt", "account"),
+    *("task_id", "output_url", "outputs", "step_count", "note_count", "payload_count"),
+)
+_FACTS: Final = {
+    *("tool", "variant", "user_id", "caller", "request_id", "retry_of", "cost", "input_json")
+}
+PROGRESS_COLUMNS: Final = tuple(name for name in JOB_COLUMNS if name not in _FACTS)
+job_row: Final[Callable[[Projection], tuple[object, ...]]] = attrgetter(*JOB_COLUMNS)
+progress_row: Final[Callable[[Projection], tuple[object, ...]]] = attrgetter(*PROGRESS_COLUMNS)
 
 
 def projection_of(record: Any) -> Projection:
-    """Build a projection from a row of `job_summaries`."""
-    job = Projection(*[record[name] for name in _COLUMNS])
-    if record["status"] is not None:
-        job.status, job.current_step = Status(record["status"]), Step(record["current_step"])
-    if record["failed_at_step"] is not None:
-        job.failed_at_step = Step(record["failed_at_step"])
+    """Build a projection from a row of `job_summaries`, or from the part that moves of one."""
+    job = Projection(record["job_id"])
+    for name, value in record.items():
+        if value is not None and name != "phase":
+            setattr(job, name, value)
+    if job.status is not None:
+        job.status, job.current_step = Status(job.status), Step(record["current_step"])
+    if job.failed_at_step is not None:
+        job.failed_at_step = Step(job.failed_at_step)
     return job
 
 

@@ -14,12 +14,11 @@ from etapa.queue.v1 import job_pb2
 from services.observability.delivery import forget_unmatched
 from services.observability.partition import ensure_partitions
 from services.observability.store.read import read_job
-from services.observability.store.write import read_deliveries
 from services.runtime.db import Pool
 from services.runtime.errors import InvalidInputError
 from services.runtime.ids import new_id
 from tests.integration.observability.conftest import Desk
-from tests.support.history import History, completed, delivery, failed, queued, running
+from tests.support.history import CALLBACK, History, completed, delivery, failed, queued, running
 
 
 async def snapshot(pool: Pool, *jobs: History) -> dict[str, list[Any]]:
@@ -37,7 +36,7 @@ async def snapshot(pool: Pool, *jobs: History) -> dict[str, list[Any]]:
             for table, order in {
                 "jobs": "job_id",
                 "events": "job_id, seq",
-                "payloads": "job_id, payload_id",
+                "payloads": "job_id, seq",
                 "keys": "key, job_id, kind",
             }.items()
         }
@@ -205,45 +204,39 @@ async def test_too_many_events_in_one_batch_are_refused(desk: Desk) -> None:
         await desk.record(*[event] * 1001)
 
 
-async def test_a_delivery_repeated_after_it_moved_changes_nothing(desk: Desk) -> None:
+async def test_a_repeated_delivery_changes_nothing(desk: Desk) -> None:
     job, delivery_id = completed()
     await desk.deliver(delivery(delivery_id))
     await desk.record(*job.events)
     before = await snapshot(desk.pool, job)
-    await desk.deliver(delivery(delivery_id), delivery(delivery_id))
+    other = delivery(delivery_id, b"not what came first")
+    await desk.deliver(other, other)
     assert await snapshot(desk.pool, job) == before
-    async with desk.pool.acquire() as conn:
-        states = await conn.fetch("SELECT state, body FROM observability.deliveries")
-    assert [tuple(row) for row in states] == [("moved", None)]
+    bodies = await desk.pool.fetch("SELECT body FROM observability.deliveries")
+    assert [row["body"] for row in bodies] == [CALLBACK]
 
 
 async def test_only_what_no_job_claims_in_time_is_forgotten(desk: Desk) -> None:
     job, claimed = completed()
-    awaiting, awaited = completed()
     unknown = [str(new_id()) for _ in range(3)]
+    began = datetime.now(UTC) - timedelta(seconds=60)
     await desk.deliver(delivery(claimed), *map(delivery, unknown))
-    await desk.record(*job.events, *awaiting.events)
-    received_at = await desk.pool.fetchval(
-        "SELECT min(received_at) FROM observability.deliveries WHERE state = 'unmatched'"
-    )
-    assert await forget_unmatched(desk.pool, received_at) == 0
-    assert await forget_unmatched(desk.pool, received_at + timedelta(seconds=60)) == 3
-    states = await desk.pool.fetch("SELECT delivery_id, state FROM observability.deliveries")
-    assert {(str(row["delivery_id"]), row["state"]) for row in states} == {
-        (claimed, "moved"),
-        (awaited, "awaited"),
-    }
+    await desk.record(*job.events)
+    assert await forget_unmatched(desk.pool, began) == 0
+    assert await forget_unmatched(desk.pool, began + timedelta(seconds=120)) == 3
+    left = await desk.pool.fetch("SELECT delivery_id FROM observability.deliveries")
+    assert [str(row["delivery_id"]) for row in left] == [claimed]
 
 
-async def test_more_than_a_batch_is_forgotten_and_what_is_being_matched_is_left(
-    desk: Desk,
-) -> None:
+async def test_more_than_a_batch_is_looked_at_and_none_twice(desk: Desk) -> None:
+    job, claimed = completed()
+    await desk.record(*job.events)
     ids = [str(new_id()) for _ in range(8)]
-    await desk.deliver(*map(delivery, ids))
-    async with desk.pool.acquire() as conn, conn.transaction():
-        await read_deliveries(conn, [UUID(ids[4])])
-        tomorrow = datetime.now(UTC) + timedelta(days=1)
-        assert await forget_unmatched(desk.pool, tomorrow, batch=3) == 7
+    await desk.deliver(*map(delivery, ids), delivery(claimed))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert await forget_unmatched(desk.pool, tomorrow, batch=3) == 8
+    await desk.pool.execute("TRUNCATE observability.keys")
+    assert await forget_unmatched(desk.pool, tomorrow, batch=3) == 0
     assert await desk.pool.fetchval("SELECT count(*) FROM observability.deliveries") == 1
 
 

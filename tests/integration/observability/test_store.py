@@ -23,6 +23,10 @@ EVERYTHING = (
     "'00000000-0000-0000-0000-000000000000','ffffffff-ffff-ffff-ffff-ffffffffffff',"
     "'1970-01-01','9999-01-01'"
 )
+PROGRESS = (
+    "ARRAY[ROW('{job}',2,1,1,NULL,'queued','waiting','queued',NULL,NULL,NULL,NULL,NULL,now(),NULL,"
+    "NULL,0,'','',NULL,NULL,1,0,0)::observability.job_progress]"
+)
 READS = {
     "read_job": "'{job}'",
     "read_events": "'{job}',0,100,100",
@@ -30,6 +34,9 @@ READS = {
     "read_last_events": "'{job}','step',100,100",
     "read_new_events": "ARRAY['{job}']::uuid[],'{{0}}',100",
     "read_projections": "ARRAY['{job}']::uuid[]",
+    "read_progress": "ARRAY['{job}']::uuid[]",
+    "read_stored_seqs": "'{job}','{{{{1,2}}}}'",
+    "write_progress": PROGRESS + ",'{job}','{job}'",
     "read_payload": "'{job}','{job}'",
     "read_payload_extras": "'{job}',100,100",
     "read_delivery": "'{job}'",
@@ -41,7 +48,7 @@ READS = {
     "list_jobs_of_class": f"51,{EVERYTHING},NULL,NULL,NULL,NULL,'infra'",
     "list_jobs_in_phases": f"51,{EVERYTHING},'{{{{running,failed}}}}','{{{{busy,failed}}}}',NULL",
     "read_changes": "1,1000",
-    "prune_unmatched": "now(),200",
+    "forget_unmatched": "'{job}',200",
 }
 LED_BY = {
     "list_jobs_of_user": "user_id_job_id",
@@ -49,7 +56,6 @@ LED_BY = {
     "list_jobs_failed_at": "failed_at_step_job_id",
     "list_jobs_of_class": "error_class_job_id",
     "list_jobs_in_phases": "phase_job_id",
-    "prune_unmatched": "received_at",
 }
 
 

@@ -316,7 +316,7 @@ async def test_a_change_that_commits_late_is_not_passed_over(
     conn = await asyncpg.connect(dsn)
     transaction = conn.transaction()
     await transaction.start()
-    await conn.execute("INSERT INTO observability.job_changes (job_id) VALUES ($1)", late.job_id)
+    await conn.execute("INSERT INTO observability.job_changes (job_ids) VALUES ($1)", [late.job_id])
     await service.record_jobs(early)
     await reader.until(early)
     reader.seen.clear()

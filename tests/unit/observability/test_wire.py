@@ -121,7 +121,7 @@ def test_a_malformed_trace_id_does_not_cost_the_step() -> None:
     event.trace_id = "not-hex"
     batch = batch_from(intake_pb2.RecordEventsRequest(events=[event]), NOW)
     assert batch.rejected == []
-    assert (batch.events[0].kind, batch.events[0].trace_id) == ("step", b"")
+    assert (batch.events[0].kind, batch.events[0].trace_id) == ("step", None)
 
 
 @pytest.mark.parametrize("details", ['{"a": "\\u0000"}', '["no object"]', "no json"])

@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.observability.body import INLINE_BYTES
-from services.observability.domain import Body
-from services.observability.json_copy import copy_of, fits_jsonb
-from services.runtime.ids import new_id
-
-ID = new_id()
+from services.observability.jsonb import fits_jsonb, jsonb_text
 
 
-def copy(data: bytes) -> object:
-    return json.loads(copy_of(Body(data), ID))
+def wrapped(data: bytes) -> object:
+    return json.loads(jsonb_text(data))
 
 
 @pytest.mark.parametrize(
@@ -31,8 +26,8 @@ def copy(data: bytes) -> object:
         '{"chave": "ação 显存"}'.encode(),
     ],
 )
-def test_json_is_copied_as_it_is(data: bytes) -> None:
-    assert copy_of(Body(data), ID) == data.decode()
+def test_json_stays_as_it_is(data: bytes) -> None:
+    assert jsonb_text(data) == data.decode()
 
 
 @pytest.mark.parametrize(
@@ -53,24 +48,18 @@ def test_json_is_copied_as_it_is(data: bytes) -> None:
         b'{"a": 1} trailing',
     ],
 )
-def test_what_jsonb_cannot_hold_is_copied_as_text(data: bytes) -> None:
-    assert copy(data) == {"_text": data.decode()}
+def test_what_jsonb_cannot_hold_becomes_a_text(data: bytes) -> None:
+    assert wrapped(data) == {"_text": data.decode()}
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"nul \x00 inside", b"\xed\xa0\x80"])
-def test_what_is_no_text_is_copied_as_base64(data: bytes) -> None:
-    assert copy(data) == {"_base64": base64.b64encode(data).decode()}
-
-
-def test_what_is_large_is_copied_as_its_id() -> None:
-    assert copy(b"x" * (INLINE_BYTES + 1)) == {"_payload_id": str(ID)}
-    assert json.loads(copy_of(Body(blob_sha256="a" * 64), ID)) == {"_payload_id": str(ID)}
-    assert copy(b"x" * INLINE_BYTES) == {"_text": "x" * INLINE_BYTES}
+def test_what_is_no_text_becomes_base64(data: bytes) -> None:
+    assert wrapped(data) == {"_base64": base64.b64encode(data).decode()}
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_a_copy_is_always_json_without_nul(data: bytes) -> None:
-    text = copy_of(Body(data), ID)
+def test_the_result_is_always_json_without_nul(data: bytes) -> None:
+    text = jsonb_text(data)
     json.loads(text)
     assert "\x00" not in text
     assert fits_jsonb(text.encode())

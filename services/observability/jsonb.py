@@ -1,20 +1,12 @@
-"""Copies of payloads as jsonb for people with psql. The bytes themselves are in the payload store.
-
-What is no JSON becomes {"_text": ...} or {"_base64": ...}, and so does JSON that jsonb can't hold;
-what is longer than 64 KiB becomes {"_payload_id": ...}.
-"""
+"""Text for jsonb columns: what jsonb can't hold becomes {"_text": ...}, or {"_base64": ...}."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from uuid import UUID
 
 import msgspec
-
-from services.observability.body import INLINE_BYTES
-from services.observability.domain import Body
 
 # jsonb keeps numbers as numeric: at most 131,072 digits before and 16,383 after the point
 # (PostgreSQL manual, "Numeric Types", read 2026-11-24). Nobody means numbers of this length.
@@ -25,13 +17,6 @@ _SUSPECT = re.compile(rb"\\u0000|[eE][+-]?\d{3,}|[\d.]{400,}")
 
 class _UnfitError(ValueError):
     """JSON that jsonb can't hold."""
-
-
-def copy_of(body: Body, payload_id: UUID) -> str:
-    """Return the text of a jsonb value that stands for the body."""
-    if body.blob_sha256 or len(body.data) > INLINE_BYTES:
-        return _encode({"_payload_id": str(payload_id)})
-    return jsonb_text(body.data)
 
 
 def jsonb_text(data: bytes) -> str:
