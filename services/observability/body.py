@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import zstandard
 
@@ -14,8 +14,7 @@ LEAST_COMPRESSED_BYTES = 128
 _compress = zstandard.ZstdCompressor(level=3).compress
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A body as the payload store holds it: `body` for plain and zstd, `blob_sha256` for blob.
 
     `delivery` has neither: the gateway tells these bytes.

@@ -1,11 +1,15 @@
-"""What a job's history is made of, and which errors its readers may meet. Pure data."""
+"""What a job's history is made of, and which errors its readers may meet. Pure data.
+
+Changes are named tuples where they can be: a job has some twenty, and a frozen dataclass takes two
+to four times as long to make.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from services.runtime.errors import DuplicateError, ExpiredError, NotFoundError
@@ -78,8 +82,7 @@ class Kind(StrEnum):
     OUTPUTS = "outputs"
 
 
-@dataclass(frozen=True, slots=True)
-class JobFacts:
+class JobFacts(NamedTuple):
     """What never changes about a job; it comes with the first step."""
 
     tool: str
@@ -92,8 +95,7 @@ class JobFacts:
     retry_of: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Where and why a job failed. `at_step` is None where the sender did not say."""
 
     at_step: Step | None
@@ -103,8 +105,7 @@ class Failure:
     evidence_path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """Outputs in the provider's order: packed as stored, and what a summary needs of them."""
 
     packed: bytes
@@ -112,8 +113,7 @@ class Outputs:
     urls: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StepChange:
+class StepChange(NamedTuple):
     """A step was reached; `status` is the job's after it."""
 
     step: Step
@@ -124,8 +124,7 @@ class StepChange:
     outputs: Outputs | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptChange:
+class AttemptChange(NamedTuple):
     """An attempt's state after a change."""
 
     number: int
@@ -139,31 +138,27 @@ class AttemptChange:
     task_cost_time: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerChange:
+class LedgerChange(NamedTuple):
     """Credits moved: `kind` is grant, reserve, capture or refund."""
 
     kind: str
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class NoteChange:
+class NoteChange(NamedTuple):
     """A line beside a step; its details may complete those of an earlier step."""
 
     completes: Step | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """Bytes to be stored (masked already), or the digest of the blob that holds them."""
 
     data: bytes = b""
     blob_sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadChange:
+class PayloadChange(NamedTuple):
     """A payload. `body` is None where the gateway sends it: then payload_id is a delivery id."""
 
     payload_id: UUID
@@ -186,8 +181,7 @@ class RepeatChange:
     last_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class OutputsChange:
+class OutputsChange(NamedTuple):
     """Outputs were saved after a final status."""
 
     outputs: Outputs

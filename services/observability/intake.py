@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
@@ -82,7 +81,7 @@ class Intake:
 
     async def _move_body(self, event: Event, change: PayloadChange) -> None:
         assert change.body is not None  # noqa: S101 - it is large
-        event.change = replace(change, body=await move_if_large(change.body, self._blobs))
+        event.change = change._replace(body=await move_if_large(change.body, self._blobs))
 
     async def _store(self, requests: Sequence[Sequence[Event]]) -> list[None]:
         by_job: dict[UUID, dict[int, Event]] = defaultdict(dict)

@@ -53,7 +53,7 @@ class UnreadableError(ValueError):
 def time_of(stamp: Timestamp) -> datetime:
     """Return a timestamp's time in UTC, to the microsecond. Raises `UnreadableError`."""
     try:
-        return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+        return EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
     except OverflowError as error:
         raise UnreadableError(f"a time of {stamp.seconds} s is outside the calendar") from error
 

@@ -121,10 +121,10 @@ progress_row: Final[Callable[[Projection], tuple[object, ...]]] = attrgetter(*PR
 
 def projection_of(record: Any) -> Projection:
     """Build a projection from a row of `job_summaries`, or from the part that moves of one."""
-    job = Projection(record["job_id"])
-    for name, value in record.items():
-        if value is not None and name != "phase":
-            setattr(job, name, value)
+    values = dict(record)
+    # It follows from the status.
+    values.pop("phase")
+    job = Projection(**values)
     if job.status is not None:
         job.status, job.current_step = Status(job.status), Step(record["current_step"])
     if job.failed_at_step is not None:
