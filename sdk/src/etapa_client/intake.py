@@ -14,7 +14,8 @@ from etapa.queue.v1 import operations_pb2
 from etapa_client.connection import WRITE_S, Group
 
 Batch = TypeVar("Batch")
-EncodedCall: TypeAlias = aio.StreamStreamMultiCallable[bytes, intake_pb2.RecordEventsResponse]
+# In words: the oldest grpcio that is allowed knows no subscript.
+EncodedCall: TypeAlias = "aio.StreamStreamMultiCallable[bytes, intake_pb2.RecordEventsResponse]"
 
 
 class IntakeClient(Group):
