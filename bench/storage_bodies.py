@@ -16,7 +16,7 @@ from etapa.observability.v1 import event_pb2
 from services.observability.domain import Body
 from services.observability.wire_intake import IncomingDelivery
 from services.queue.command import Payload
-from services.queue.domain import Node, SavedOutput, Submission
+from services.queue.domain import Node, Submission
 from services.runninghub import wire
 from services.runninghub.request import NodeValue, StartRequest
 from services.runninghub.verdicts import Stage, classify, evidence_of
@@ -25,7 +25,6 @@ from services.runtime.ids import new_id
 FIRST_TASK = 1_900_000_000_000_000_000
 REPORT = wire.parse_query(bodies.succeeded(str(FIRST_TASK)), 200)
 VERDICT = classify(evidence_of(Stage.RUN, REPORT))
-OUTPUT = SavedOutput("", "", "", 0, "text/plain", "1", "ok")
 _WEBHOOK = "http://127.0.0.1:20000/runninghub/" + "t" * 43
 _HEADERS = [
     ["Content-Type", "application/json"],

@@ -30,7 +30,7 @@ from bench.etapa_stack import CREDITS, USERS, accounts_setting
 from bench.places import HOME
 from bench.statements import SQL
 from bench.trails_check import check_trails
-from etapa.observability.v1 import event_pb2, intake_pb2
+from etapa.observability.v1 import intake_pb2
 from services.observability.delivery import DeliveryIntake
 from services.observability.feeds import Feeds
 from services.observability.intake import Intake as HistoryIntake
@@ -41,7 +41,7 @@ from services.observability.wire_intake import batch_from
 from services.queue import command as c
 from services.queue.callbacks import Callbacks, ReportedCallback
 from services.queue.claim import Claimed, claim_batch
-from services.queue.domain import Change, JobStatus, TimeLimits
+from services.queue.domain import Change, JobStatus, Submission, TimeLimits
 from services.queue.event_stream import EventStream
 from services.queue.intake import CreateRequest, Intake
 from services.queue.ledger import Grant, Ledger
@@ -66,9 +66,9 @@ class DirectStream:
     def __init__(self, intake: HistoryIntake) -> None:
         self._intake = intake
 
-    async def send(self, events: Sequence[event_pb2.Event]) -> list[intake_pb2.RejectedEvent]:
+    async def send(self, packs: Sequence[bytes]) -> list[intake_pb2.RejectedEvent]:
         """Return once the events are committed; none may be refused."""
-        request = intake_pb2.RecordEventsRequest(batch=1, events=events)
+        request = intake_pb2.RecordEventsRequest.FromString(b"".join(packs))
         batch = batch_from(request, datetime.now(UTC))
         refused = await self._intake.record(batch.events)
         if refused or batch.rejected:
@@ -129,10 +129,10 @@ class StorageProbe:
     async def _one_job(self, number: int) -> None:
         ref, task_id = uuid.uuid4().hex, str(made.FIRST_TASK + time.monotonic_ns())
         submission = made.submission_of(ref)
-        job_id, _ = await self._intake.create(_create_request(ref, USERS[number % len(USERS)]))
-        claim = self._claims[job_id] = asyncio.get_running_loop().create_future()
-        await self._intake.submit(job_id, submission)
-        token = (await claim).token
+        user = USERS[number % len(USERS)]
+        job_id, _ = await self._intake.create(_create_request(ref, user, submission))
+        token = (await self._claim_of(job_id)).token
+        del self._claims[job_id]
         run = self._transitions.run
         start = made.request("start", made.start_body(submission))
         await run(c.BeginStart(job_id, 1, token_hash(token), new_traceparent(), [start]))
@@ -145,7 +145,6 @@ class StorageProbe:
         await run(
             c.Answer(job_id, 1, made.REPORT, made.VERDICT, payloads, b"a" * 32, by_callback=True)
         )
-        await run(c.SaveOutputs(job_id, 1, [made.OUTPUT]))
 
     async def _see_callback(self, token: str, task_id: str) -> None:
         body = bodies.callback(task_id)
@@ -167,11 +166,16 @@ class StorageProbe:
             ]
         )
 
+    def _claim_of(self, job_id: UUID) -> asyncio.Future[Claimed]:
+        # The claim may be made before the answer to the creation is heard.
+        future = asyncio.get_running_loop().create_future()
+        return self._claims.setdefault(job_id, future)
+
     async def _claim_for_ever(self) -> None:
         while True:
             claimed = await claim_batch(self._transitions, MAX_CLAIMS, 0)
             for each in claimed:
-                self._claims.pop(each.work.job_id).set_result(each)
+                self._claim_of(each.work.job_id).set_result(each)
             if not claimed:
                 await self._hint.wait(1.0)
 
@@ -180,7 +184,7 @@ class StorageProbe:
             self._hint.set()
 
 
-def _create_request(ref: str, user: str) -> CreateRequest:
+def _create_request(ref: str, user: str, submission: Submission) -> CreateRequest:
     return CreateRequest(
         request_id=ref,
         caller="bench",
@@ -190,6 +194,7 @@ def _create_request(ref: str, user: str) -> CreateRequest:
         input_json=json.dumps({"ref": ref}),
         params_sha256=hashlib.sha256(ref.encode()).digest(),
         traceparent=new_traceparent(),
+        submission=submission,
     )
 
 
