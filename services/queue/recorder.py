@@ -137,12 +137,15 @@ def answer_sha256(exchange: Exchange) -> bytes:
 
 
 def _headers(headers: Headers, secrets: Sequence[str]) -> list[list[str]]:
-    masked = []
-    for name, value in headers:
-        # aiohttp's names are a subclass of str, which no encoder knows.
-        line = redact_text(f"{name}: {value}", secrets)
-        masked.append([line[: len(name)], line[len(name) + 2 :]])
-    return masked
+    # aiohttp's names are a subclass of str, which no encoder knows.
+    lines = [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join(lines)
+    if redact_text(head, secrets) != head:  # of most replies there is nothing to mask
+        lines = [redact_text(line, secrets) for line in lines]
+    return [
+        [line[: len(name)], line[len(name) + 2 :]]
+        for line, (name, _) in zip(lines, headers, strict=True)
+    ]
 
 
 def _content_type(headers: Sequence[Sequence[str]]) -> str:

@@ -118,7 +118,8 @@ class Seats:
         return taken.is_set() or closing.is_set()
 
     async def _wait(self, place: _Waiting) -> None:
-        if self.waiting >= self._longest:
+        # Whoever was cancelled is counted out only where that could make room.
+        if len(self._line) >= self._longest and self.waiting >= self._longest:
             raise UploadsFullError(self._seats, self._longest)
         self._line.append(place)
         try:

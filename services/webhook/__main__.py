@@ -39,7 +39,6 @@ async def main(env: Mapping[str, str], stop: asyncio.Event) -> None:
         settings.listen, gateway.app, raw_bodies=True, idle_timeout_s=settings.idle_timeout_s
     )
     work = asyncio.create_task(gateway.work(), name="gateway")
-    spare_the_collector()
     try:
         port = await server.start()
         log.info("gateway_listening", port=port)

@@ -13,7 +13,7 @@ class CreditsClient(Group):
 
     @property
     def _stub(self) -> credits_pb2_grpc.CreditsServiceAsyncStub:
-        return credits_pb2_grpc.CreditsServiceStub(self._connection.channel)
+        return self._connection.stub(credits_pb2_grpc.CreditsServiceStub)
 
     async def get_balance(
         self, user_id: str, *, timeout_s: float = READ_S

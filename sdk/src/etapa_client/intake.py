@@ -25,7 +25,7 @@ class IntakeClient(Group):
 
     @property
     def _stub(self) -> intake_pb2_grpc.IntakeServiceAsyncStub:
-        return intake_pb2_grpc.IntakeServiceStub(self._connection.channel)
+        return self._connection.stub(intake_pb2_grpc.IntakeServiceStub)
 
     def record_events(
         self, batches: AsyncIterable[intake_pb2.RecordEventsRequest], *, in_flight: int = 8

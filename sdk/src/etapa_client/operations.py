@@ -15,7 +15,7 @@ class OperationsClient(Group):
 
     @property
     def _stub(self) -> operations_pb2_grpc.OperationsServiceAsyncStub:
-        return operations_pb2_grpc.OperationsServiceStub(self._connection.channel)
+        return self._connection.stub(operations_pb2_grpc.OperationsServiceStub)
 
     async def list_accounts(self, *, timeout_s: float = READ_S) -> Sequence[operations_pb2.Account]:
         """List accounts by name, with health and load."""

@@ -23,7 +23,7 @@ class QueueClient(Group):
 
     @property
     def _stub(self) -> queue_pb2_grpc.QueueServiceAsyncStub:
-        return queue_pb2_grpc.QueueServiceStub(self._connection.channel)
+        return self._connection.stub(queue_pb2_grpc.QueueServiceStub)
 
     async def create_job(
         self,

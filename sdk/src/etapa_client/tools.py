@@ -43,7 +43,7 @@ class ToolsClient(Group):
 
     @property
     def _stub(self) -> tools_pb2_grpc.ToolsServiceAsyncStub:
-        return tools_pb2_grpc.ToolsServiceStub(self._connection.channel)
+        return self._connection.stub(tools_pb2_grpc.ToolsServiceStub)
 
     async def list_tools(
         self, *, page_size: int = 0, page_token: str = "", timeout_s: float = READ_S
@@ -115,8 +115,8 @@ class ToolsClient(Group):
             denoise=denoise,
             detail=detail,
         )
-        stub: tools_pb2_grpc.UpscalerServiceAsyncStub = tools_pb2_grpc.UpscalerServiceStub(
-            self._connection.channel
+        stub: tools_pb2_grpc.UpscalerServiceAsyncStub = self._connection.stub(
+            tools_pb2_grpc.UpscalerServiceStub
         )
         return await self._run(
             "etapa.tools.v1.UpscalerService/Run",
@@ -139,8 +139,8 @@ class ToolsClient(Group):
         """Put a person into the pose of a reference; as `run`, typed."""
         sources = normalised({"person": person, "reference": reference})
         header = self._run_header(user_id, request_id, sources)
-        stub: tools_pb2_grpc.PoseChangerServiceAsyncStub = tools_pb2_grpc.PoseChangerServiceStub(
-            self._connection.channel
+        stub: tools_pb2_grpc.PoseChangerServiceAsyncStub = self._connection.stub(
+            tools_pb2_grpc.PoseChangerServiceStub
         )
         return await self._run(
             "etapa.tools.v1.PoseChangerService/Run",
@@ -163,8 +163,8 @@ class ToolsClient(Group):
         """Dress a person in a piece of clothing; as `run`, typed."""
         sources = normalised({"person": person, "clothing": clothing})
         header = self._run_header(user_id, request_id, sources)
-        stub: tools_pb2_grpc.VesteAiServiceAsyncStub = tools_pb2_grpc.VesteAiServiceStub(
-            self._connection.channel
+        stub: tools_pb2_grpc.VesteAiServiceAsyncStub = self._connection.stub(
+            tools_pb2_grpc.VesteAiServiceStub
         )
         return await self._run(
             "etapa.tools.v1.VesteAiService/Run",
@@ -186,8 +186,8 @@ class ToolsClient(Group):
         """Enlarge a short video; as `run`, typed."""
         sources = normalised({"video": video})
         header = self._run_header(user_id, request_id, sources)
-        stub: tools_pb2_grpc.VideoUpscalerServiceAsyncStub = (
-            tools_pb2_grpc.VideoUpscalerServiceStub(self._connection.channel)
+        stub: tools_pb2_grpc.VideoUpscalerServiceAsyncStub = self._connection.stub(
+            tools_pb2_grpc.VideoUpscalerServiceStub
         )
         return await self._run(
             "etapa.tools.v1.VideoUpscalerService/Run",

@@ -23,7 +23,7 @@ class TrailClient(Group):
 
     @property
     def _stub(self) -> trail_pb2_grpc.TrailServiceAsyncStub:
-        return trail_pb2_grpc.TrailServiceStub(self._connection.channel)
+        return self._connection.stub(trail_pb2_grpc.TrailServiceStub)
 
     async def get_trail(
         self, job_id: str, *, timeout_s: float = READ_S

@@ -127,3 +127,26 @@ async def test_a_crash_is_logged_and_ends_with_one() -> None:
     assert code == 1
     assert "service_failed" in out
     assert "boom" in out
+
+
+CYCLES = """
+import gc
+from services.runtime.main import spare_the_collector
+
+spare_the_collector()
+most = 0
+for made in range(1_000_000):
+    cycle = []
+    cycle.append(cycle)
+    if made % 10_000 == 0:
+        most = max(most, len(gc.get_objects()))
+print(most)
+"""
+
+
+async def test_cycles_are_still_collected_while_a_service_works() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CYCLES, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert 0 < int(out) < 200_000

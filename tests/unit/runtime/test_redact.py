@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.redact import mask, redact_text
+from services.runtime.redact import _PATTERNS, mask, redact_text
 
 TOKEN = "Qx" * 21 + "Z"
 
@@ -101,3 +102,18 @@ def test_only_the_masked_ranges_change_and_the_length_stays(body: bytes, keys: l
     assert all(masked.body[i] == body[i] for i in range(len(body)) if i not in inside)
     assert all(masked.body[i : i + 1] == b"*" for i in inside)
     assert list(masked.ranges) == sorted(masked.ranges)
+
+
+_ODD = st.sampled_from(["RunningHub/", "bEaReR\t", '"USERAPIKEY":"', "\\", "/", "\u0130", "\u212a"])
+
+
+@given(st.lists(_PARTS | _ODD, max_size=12).map("".join))
+def test_looking_for_needles_first_and_in_lower_case_finds_the_same(text: str) -> None:
+    body = text.encode()
+    expected = bytearray(body)
+    for _, patterns in _PATTERNS:
+        for pattern in patterns:
+            for match in re.finditer(pattern.pattern, body, re.IGNORECASE):
+                start, end = match.span("secret")
+                expected[start:end] = b"*" * (end - start)
+    assert mask(body).body == bytes(expected)
