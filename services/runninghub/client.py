@@ -25,6 +25,7 @@ from services.runninghub.envelope import (
     WebhookDetailReply,
 )
 from services.runninghub.exchange import Call, MediaNote, Transport
+from services.runninghub.pool import ConnectionPool
 from services.runninghub.report import StartReply, TaskReport
 from services.runninghub.request import (
     Account,
@@ -33,12 +34,15 @@ from services.runninghub.request import (
     json_body,
     multipart_edges,
 )
-from services.runninghub.sender import BeforeFirstByte, Outgoing, new_session, send
+from services.runninghub.sender import BeforeFirstByte, Outgoing, send
 from services.runtime.fetch import Fetched, FetchLimits, fetch_file
 from services.runtime.net import Network, public_connector
 
 T = TypeVar("T")
 _JSON: Final = "application/json"
+# How long the connection of a call that may be repeated is kept for the next one; servers keep
+# theirs for longer (nginx 75 s).
+KEEP_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Limits:
     """Bounds of the client; times in seconds.
 
     `reply_timeout_s` runs from the first byte of a request to the last of its reply.
-    `max_idle_s` is how long the connection of a start call may wait for its first byte.
+    `max_idle_s` is how long the connection of a start call may have idled at its first byte.
     """
 
     connect_timeout_s: float = 10.0
@@ -69,16 +73,18 @@ class RunningHubClient:
     """
 
     def __init__(self, limits: Limits | None = None, fetch_allow: Sequence[Network] = ()) -> None:
-        self._limits = limits or Limits()
-        # A start never takes a used connection: one that the server has just closed would look
-        # like a request that may have been received, and hold a slot until the run deadline. A
-        # new one costs two round trips (TCP and TLS 1.3) and 0.25 ms of work (measured on
-        # loopback, 2026-11-24), once per job of many seconds.
-        self._starts = self._session(self._limits.max_starts, force_close=True)
-        self._calls = self._session(self._limits.max_calls)
-        self._uploads = self._session(self._limits.max_uploads, force_close=True)
-        self._trusted = self._session(self._limits.max_downloads)
-        self._public = new_session(public_connector(fetch_allow, limit=self._limits.max_downloads))
+        limits = self._limits = limits or Limits()
+        # A start takes no connection that has idled for long: one that the server has just closed
+        # would look like a request that may have been received, and hold a slot until the run
+        # deadline. Half of the time is the pool's, the rest that of the commit before the start.
+        self._starts = ConnectionPool(limits.max_starts, limits.max_idle_s / 2)
+        self._calls = ConnectionPool(limits.max_calls, KEEP_S)
+        self._uploads = ConnectionPool(limits.max_uploads, 0)
+        resolver = aiohttp.ThreadedResolver()
+        self._trusted = new_session(
+            aiohttp.TCPConnector(limit=limits.max_downloads, resolver=resolver)
+        )
+        self._public = new_session(public_connector(fetch_allow, limit=limits.max_downloads))
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,8 +99,8 @@ class RunningHubClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        for session in (self._starts, self._calls, self._uploads, self._trusted, self._public):
-            await session.close()
+        for pool in (self._starts, self._calls, self._uploads, self._trusted, self._public):
+            await pool.close()
 
     async def start(
         self,
@@ -103,7 +109,7 @@ class RunningHubClient:
         *,
         before_first_byte: BeforeFirstByte | None = None,
     ) -> Call[StartReply]:
-        """Start a run, once, on a connection of its own.
+        """Start a run, once, on a connection that has not idled for long.
 
         `before_first_byte` runs when that connection stands and nothing has been written: the
         place to commit "submitting". What it raises comes out of here, with nothing sent.
@@ -115,6 +121,7 @@ class RunningHubClient:
             request.path,
             body=request.body,
             reply_timeout_s=self._limits.start_reply_timeout_s,
+            max_idle_s=self._limits.max_idle_s,
             before_first_byte=before_first_byte,
         )
         return await _call(self._starts, outgoing, wire.parse_start)
@@ -212,25 +219,24 @@ class RunningHubClient:
             "connect_timeout_s": self._limits.connect_timeout_s,
             "reply_timeout_s": self._limits.reply_timeout_s,
             "max_reply_bytes": self._limits.max_reply_bytes,
-            "max_idle_s": self._limits.max_idle_s,
         }
         url = account.base_url.rstrip("/") + path
         return Outgoing(
             endpoint=endpoint, method=method, url=url, headers=headers, **(bounds | more)
         )
 
-    @staticmethod
-    def _session(limit: int, *, force_close: bool = False) -> aiohttp.ClientSession:
-        resolver = aiohttp.ThreadedResolver()
-        return new_session(
-            aiohttp.TCPConnector(limit=limit, force_close=force_close, resolver=resolver)
-        )
+
+def new_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    """Return a session for downloads. It owns its connector."""
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+    )
 
 
 async def _call(
-    session: aiohttp.ClientSession, outgoing: Outgoing, parse: Callable[[bytes, int], T]
+    pool: ConnectionPool, outgoing: Outgoing, parse: Callable[[bytes, int], T]
 ) -> Call[T]:
-    exchange = await send(session, outgoing)
+    exchange = await send(pool, outgoing)
     if exchange.transport is not Transport.REPLIED or exchange.response_status is None:
         return Call(exchange, None)
     return Call(exchange, parse(exchange.response_body, exchange.response_status))

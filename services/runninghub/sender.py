@@ -1,22 +1,21 @@
 """Sends one HTTP request and says, by fact and not by kind of error, how far it got.
 
-The moment is taken inside the request itself, after the connection stands and just before its
-first byte: whatever fails earlier was never sent, whatever fails later may have been received.
+The moment is taken once the connection stands and just before its first byte: whatever fails
+earlier was never sent, whatever fails later may have been received.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp.client_reqrep import ClientRequest
-
+from services.runninghub.connection import HttpConnection, Reply, ReplyTimeoutError
 from services.runninghub.exchange import Exchange, Headers, MediaNote, Transport
+from services.runninghub.pool import ConnectionPool, Origin, origin_of
 
 BeforeFirstByte = Callable[[], Awaitable[None]]
 
@@ -27,6 +26,8 @@ class Outgoing:
 
     `connect_timeout_s` bounds waiting for a free connection, DNS, TCP and TLS;
     `reply_timeout_s` runs from the first byte of the request to the last of the reply.
+    A connection that has idled for more than `max_idle_s` at its first byte is not used. The
+    length of a stream is in the headers.
     """
 
     endpoint: str
@@ -39,11 +40,11 @@ class Outgoing:
     connect_timeout_s: float
     reply_timeout_s: float
     max_reply_bytes: int
-    max_idle_s: float
+    max_idle_s: float = math.inf
     before_first_byte: BeforeFirstByte | None = None
 
 
-class IdleConnectionError(aiohttp.ClientConnectionError):
+class IdleConnectionError(OSError):
     """The connection closed or grew old before the first byte; nothing was sent."""
 
 
@@ -52,40 +53,47 @@ class _Progress:
     """How far one call got; filled in as it goes."""
 
     outgoing: Outgoing
-    deadline: asyncio.Timeout
-    sent: bool = False
+    reply: Reply
     headers: Headers = ()
-    status: int | None = None
-    reply_headers: Headers = ()
-    body: bytearray = field(default_factory=bytearray)
-    is_truncated: bool = False
+    sent: bool = False
     own_error: Exception | None = None
 
-    async def before_first_byte(self, conn: Any) -> None:
+    async def exchange(self, pool: ConnectionPool) -> None:
+        """Send, and read the whole reply."""
+        outgoing = self.outgoing
+        parts = urlsplit(outgoing.url)
+        origin = origin_of(parts.scheme, parts.netloc)
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        self.headers = _headers(outgoing, origin)
+        request = _head(outgoing.method, target, self.headers) + outgoing.body
+        connection = await pool.take(origin, outgoing.connect_timeout_s)
+        try:
+            await self._prepare(connection)
+            # No await between the last look at the connection and its first byte.
+            self.sent = True
+            stream = self._stream() if outgoing.stream else None
+            await connection.exchange(request, stream, self.reply, outgoing.reply_timeout_s)
+        finally:
+            pool.give_back(origin, connection)
+
+    async def _prepare(self, connection: HttpConnection) -> None:
         """Run the caller's hook, then refuse a connection that is closed or grew old."""
         if self.outgoing.before_first_byte is not None:
-            await self._run_hook(self.outgoing.before_first_byte)
-        if conn.transport is None or conn.transport.is_closing():
+            try:
+                await self.outgoing.before_first_byte()
+            except Exception as error:
+                self.own_error = error
+                raise
+        if not await connection.settle():
             raise IdleConnectionError("the server closed the connection before its first byte")
-        self.sent = True
-        now = asyncio.get_running_loop().time()
-        self.deadline.reschedule(now + self.outgoing.reply_timeout_s)
-
-    async def _run_hook(self, hook: BeforeFirstByte) -> None:
-        began = time.monotonic()
-        try:
-            await hook()
-        except Exception as error:
-            self.own_error = error
-            raise
-        idle_s = time.monotonic() - began
+        idle_s = time.monotonic() - connection.idle_since
         if idle_s > self.outgoing.max_idle_s:
+            connection.close()
             raise IdleConnectionError(f"the connection idled {idle_s:.1f} s before its first byte")
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def _stream(self) -> AsyncIterator[bytes]:
         """Pass the file on; an error of its source is ours, not the network's."""
-        if self.outgoing.stream is None:
-            return
+        assert self.outgoing.stream is not None  # noqa: S101 - asked by the caller
         try:
             async for chunk in self.outgoing.stream():
                 yield chunk
@@ -94,105 +102,52 @@ class _Progress:
             raise
 
 
-class _WatchedRequest(ClientRequest):
-    """A request that reports the moment of its first byte."""
-
-    progress: _Progress | None = None
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        if self.progress is None:
-            return await super().send(conn)
-        await self.progress.before_first_byte(conn)
-        try:
-            return await super().send(conn)
-        finally:
-            # Only now: aiohttp adds the last headers while it sends.
-            self.progress.headers = tuple(self.headers.items())
-
-
-def new_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
-    """Return a session whose requests can be sent by `send`. It owns its connector."""
-    return aiohttp.ClientSession(
-        connector=connector,
-        request_class=_WatchedRequest,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
-
-
-async def send(session: aiohttp.ClientSession, outgoing: Outgoing) -> Exchange:
+async def send(pool: ConnectionPool, outgoing: Outgoing) -> Exchange:
     """Send one request, once, and return the record of it. Network errors are values.
 
     Raises only what `before_first_byte` or the media's own source raised, and cancellation.
     """
     started_at, began = datetime.now(UTC), time.monotonic()
-    progress = _Progress(outgoing, asyncio.timeout(None))
+    progress = _Progress(outgoing, Reply(outgoing.max_reply_bytes))
     error = ""
     try:
-        async with progress.deadline:
-            await _exchange(session, progress)
-    except (aiohttp.ClientError, OSError, ValueError) as caught:
+        await progress.exchange(pool)
+    except (OSError, ValueError) as caught:
+        error = _describe(caught)
+    except Exception:
         if progress.own_error is None:
-            error = _describe(caught, progress)
-    except RuntimeError as caught:
-        # Under uvloop a failed connect may raise it, and aiohttp does for a closed session.
-        if progress.own_error is None and progress.sent:
             raise
-        error = _describe(caught, progress)
     if progress.own_error is not None:
         raise progress.own_error
     return _record(progress, started_at, time.monotonic() - began, error)
 
 
-async def _exchange(session: aiohttp.ClientSession, progress: _Progress) -> None:
-    outgoing = progress.outgoing
-
-    async def watch(
-        request: ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        if isinstance(request, _WatchedRequest):
-            request.progress = progress
-        return await handler(request)
-
-    connect_s = outgoing.connect_timeout_s
-    async with session.request(
-        outgoing.method,
-        outgoing.url,
-        headers=outgoing.headers,
-        data=progress.stream() if outgoing.stream else outgoing.body or None,
-        allow_redirects=False,
-        middlewares=(watch,),
-        timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s),
-    ) as response:
-        progress.status = response.status
-        progress.reply_headers = tuple(
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in response.raw_headers
-        )
-        await _read_body(response, progress)
+def _headers(outgoing: Outgoing, origin: Origin) -> Headers:
+    headers = [("Host", origin.authority), *outgoing.headers.items()]
+    if outgoing.body:
+        headers.append(("Content-Length", str(len(outgoing.body))))
+    return tuple(headers)
 
 
-async def _read_body(response: aiohttp.ClientResponse, progress: _Progress) -> None:
-    limit = progress.outgoing.max_reply_bytes
-    async for chunk in response.content.iter_any():
-        progress.body += chunk
-        if len(progress.body) > limit:
-            del progress.body[limit:]
-            progress.is_truncated = True
-            response.close()
-            return
+def _head(method: str, target: str, headers: Headers) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in headers]]
+    text = "\r\n".join(lines)
+    # A key or a base URL that someone pasted with a line break must not become a header.
+    if " " in target or text.count("\n") + text.count("\r") != 2 * (len(lines) - 1):
+        raise ValueError("the URL or a header has a character that HTTP does not allow there")
+    return f"{text}\r\n\r\n".encode("latin-1")
 
 
-def _describe(error: Exception, progress: _Progress) -> str:
+def _describe(error: Exception) -> str:
     """Say what broke; may hold the URL, so it is masked with the rest of the record."""
-    if progress.deadline.expired():
-        return f"no whole reply within {progress.outgoing.reply_timeout_s:g} s"
+    if isinstance(error, ReplyTimeoutError):
+        return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _record(progress: _Progress, started_at: datetime, latency_s: float, error: str) -> Exchange:
-    outgoing = progress.outgoing
-    transport = Transport.SENT_NO_REPLY if progress.sent else Transport.NEVER_SENT
+    outgoing, reply = progress.outgoing, progress.reply
+    broken = Transport.SENT_NO_REPLY if progress.sent else Transport.NEVER_SENT
     return Exchange(
         endpoint=outgoing.endpoint,
         method=outgoing.method,
@@ -201,11 +156,11 @@ def _record(progress: _Progress, started_at: datetime, latency_s: float, error: 
         request_body=outgoing.body,
         started_at=started_at,
         latency_s=latency_s,
-        transport=transport if error else Transport.REPLIED,
-        response_status=progress.status,
-        response_headers=progress.reply_headers,
-        response_body=bytes(progress.body),
-        is_truncated=progress.is_truncated,
+        transport=broken if error else Transport.REPLIED,
+        response_status=reply.status,
+        response_headers=tuple(reply.headers),
+        response_body=bytes(reply.body),
+        is_truncated=reply.is_truncated,
         error=error,
         media=outgoing.media,
     )

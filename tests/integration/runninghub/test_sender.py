@@ -12,6 +12,7 @@ import pytest
 from services.runninghub.client import Limits, RunningHubClient
 from services.runninghub.exchange import Call, Transport
 from services.runninghub.report import StartReply
+from services.runninghub.request import Account
 from services.runninghub.verdicts import Stage, Verdict, classify, evidence_of
 from tests.support.raw_server import Peer, RawServer, Script, raw_server
 from tests.support.start_call import (
@@ -46,7 +47,7 @@ async def test_unknown_host_was_never_sent() -> None:
     call = await start_at("http://no-such-host.invalid")
 
     assert call.transport is Transport.NEVER_SENT
-    assert call.exchange.error.startswith("ClientConnectorDNSError")
+    assert call.exchange.error.startswith("ConnectError: cannot connect to no-such-host.invalid")
 
 
 async def test_wrong_base_url_was_never_sent() -> None:
@@ -62,7 +63,7 @@ async def test_closed_client_sends_nothing() -> None:
         call = await client.start(account(server.url), REQUEST)
 
     assert call.transport is Transport.NEVER_SENT
-    assert call.exchange.error == "RuntimeError: Session is closed"
+    assert call.exchange.error == "ConnectError: the client is closed"
 
 
 async def plain_text(peer: Peer) -> None:
@@ -172,22 +173,76 @@ async def test_oversized_reply_is_cut_and_flagged() -> None:
     assert verdict_on(call).error_class == "submit_unknown"
 
 
-async def serve_one_then_close(peer: Peer) -> None:
-    await peer.read_request()
-    await peer.reply(ACCEPTED, headers="Connection: keep-alive\r\nKeep-Alive: timeout=600\r\n")
-
-
-async def test_start_never_uses_a_connection_that_has_been_used() -> None:
-    async with raw_server(serve_one_then_close) as server, RunningHubClient(QUICK) as client:
-        calls = [await client.start(account(server.url), REQUEST) for _ in range(3)]
-
-    assert [call.transport for call in calls] == [Transport.REPLIED] * 3
-    assert server.connections == 3
-
-
 async def keep_serving(peer: Peer) -> None:
     while True:
         await accept(peer)
+
+
+async def test_starts_in_a_row_share_a_connection() -> None:
+    async with raw_server(keep_serving) as server, RunningHubClient(QUICK) as client:
+        calls = [await client.start(account(server.url), REQUEST) for _ in range(3)]
+
+    assert [call.transport for call in calls] == [Transport.REPLIED] * 3
+    assert server.connections == 1
+
+
+async def test_start_takes_no_connection_that_the_server_closed_while_it_idled() -> None:
+    closed = asyncio.Event()
+
+    async def serve_one_then_close(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.reply(ACCEPTED, headers="Connection: keep-alive\r\nKeep-Alive: timeout=600\r\n")
+        peer.writer.close()
+        await peer.writer.wait_closed()
+        closed.set()
+
+    async with raw_server(serve_one_then_close) as server, RunningHubClient(QUICK) as client:
+        for _ in range(3):
+            closed.clear()
+            call = await client.start(account(server.url), REQUEST)
+            assert call.transport is Transport.REPLIED
+            await asyncio.wait_for(closed.wait(), 5)
+
+    assert server.connections == 3
+
+
+async def test_used_connection_closed_during_the_hook_was_never_sent() -> None:
+    hooked, closed = asyncio.Event(), asyncio.Event()
+
+    async def serve_one_then_close_when_told(peer: Peer) -> None:
+        await accept(peer)
+        await hooked.wait()
+        peer.writer.close()
+        await peer.writer.wait_closed()
+        closed.set()
+
+    async def hook() -> None:
+        hooked.set()
+        await asyncio.wait_for(closed.wait(), 5)
+
+    async with (
+        raw_server(serve_one_then_close_when_told) as server,
+        RunningHubClient(QUICK) as client,
+    ):
+        await client.start(account(server.url), REQUEST)
+        call = await client.start(account(server.url), REQUEST, before_first_byte=hook)
+
+    assert call.transport is Transport.NEVER_SENT
+    assert server.connections == 1
+    assert len(server.requests) == 1
+
+
+async def test_connection_of_a_start_is_closed_before_it_has_idled_for_long() -> None:
+    async def serve_to_the_end(peer: Peer) -> None:
+        await accept(peer)
+        await peer.read_to_end()
+
+    limits = Limits(connect_timeout_s=5, start_reply_timeout_s=5, max_idle_s=0.4)
+    async with raw_server(serve_to_the_end) as server, RunningHubClient(limits) as client:
+        await client.start(account(server.url), REQUEST)
+        await asyncio.wait_for(server.done.wait(), 5)
+
+    assert server.stray == b""
 
 
 async def test_polls_share_a_connection() -> None:
@@ -262,7 +317,7 @@ async def test_connection_that_grew_old_during_the_hook_is_not_used() -> None:
         await asyncio.sleep(0)
 
     async with raw_server(silence) as server:
-        call = await start_with_hook(server, hook, Limits(max_idle_s=0))
+        call = await start_with_hook(server, hook, Limits(start_reply_timeout_s=5, max_idle_s=0))
         await asyncio.wait_for(server.done.wait(), 5)
 
     assert call.transport is Transport.NEVER_SENT
@@ -332,3 +387,12 @@ async def test_full_pool_times_out_as_never_sent() -> None:
         first.cancel()
 
     assert second.transport is Transport.NEVER_SENT
+
+
+async def test_line_break_in_a_key_becomes_no_header() -> None:
+    async with raw_server(accept) as server, RunningHubClient(QUICK) as client:
+        who = Account("main", server.url, "key\r\nX-Injected: yes")
+        call = await client.start(who, REQUEST)
+
+    assert call.transport is Transport.NEVER_SENT
+    assert not server.requests
