@@ -101,12 +101,25 @@ class HttpConnection(asyncio.Protocol):
         """Whether the loop knows of no end of this connection."""
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is open and nothing lies unread in its socket, not even its end."""
+        if not self.is_open:
+            return False
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     async def settle(self) -> bool:
         """Tell whether the connection is still open, of all that has come until now.
 
         What lies unread in the socket, such as the server's close, is read by the loop first.
         """
-        if self.is_open and self._has_unread():
+        if self.is_open and not self.is_silent:
             # Two turns: the loop looks at its sockets between them.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -116,15 +129,6 @@ class HttpConnection(asyncio.Protocol):
     def _is_over(self) -> bool:
         """Whether the reply has ended, or was never asked for: what comes then is not its."""
         return self._done is None or self._done.done()
-
-    def _has_unread(self) -> bool:
-        try:
-            self._sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
 
     def _write(self, data: bytes) -> None:
         if self._transport is None:

@@ -69,17 +69,10 @@ class ConnectionPool:
 
         `timeout_s` bounds waiting for room, DNS, TCP and TLS. Give it back in any case.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._room.acquire()
-                try:
-                    connection = await self._kept(origin) or await self._dial(origin)
-                except BaseException:
-                    self._room.release()
-                    raise
-        except TimeoutError as error:
-            text = f"no connection to {origin.authority} within {timeout_s:g} s"
-            raise ConnectError(text) from error
+        if self._room.locked() or (connection := self._kept(origin)) is None:
+            connection = await self._wait_and_dial(origin, timeout_s)
+        else:
+            await self._room.acquire()  # returns at once
         self._lent.add(connection)
         return connection
 
@@ -109,13 +102,26 @@ class ConnectionPool:
             connection.close()
         await asyncio.sleep(0)  # the loop closes their sockets in its next turn
 
-    async def _kept(self, origin: Origin) -> HttpConnection | None:
-        """Return the connection that was used last, if it is young and open."""
-        kept = self._idle[origin]
+    async def _wait_and_dial(self, origin: Origin, timeout_s: float) -> HttpConnection:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._room.acquire()
+                try:
+                    return self._kept(origin) or await self._dial(origin)
+                except BaseException:
+                    self._room.release()
+                    raise
+        except TimeoutError as error:
+            text = f"no connection to {origin.authority} within {timeout_s:g} s"
+            raise ConnectError(text) from error
+
+    def _kept(self, origin: Origin) -> HttpConnection | None:
+        """Return the connection that was used last, if it is young, open and silent."""
+        kept = self._idle.get(origin)
         while kept:
             connection = kept.pop()
             is_young = time.monotonic() - connection.idle_since <= self._keep_s
-            if is_young and await connection.settle():
+            if is_young and connection.is_silent:
                 return connection
             connection.close()
         return None

@@ -50,6 +50,7 @@ class Batcher(Generic[Item, Result]):
         self._key = key
         self._max_size = max_size
         self._waiting: deque[_Entry[Item, Result]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
@@ -57,12 +58,15 @@ class Batcher(Generic[Item, Result]):
 
         A cancelled caller does not take its item back: it may still be committed.
         """
+        if (loop := self._loop) is None:
+            # Asked for once: until Python 3.12 each question is a system call.
+            loop = self._loop = asyncio.get_running_loop()
         # `_Entry[Item, Result](…)` would cost three times as much: typing sets an attribute on
         # what it made, and slots refuse it.
-        entry: _Entry[Item, Result] = _Entry(item, asyncio.get_running_loop().create_future())
+        entry: _Entry[Item, Result] = _Entry(item, loop.create_future())
         self._waiting.append(entry)
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name=f"batcher:{self._name}")
+            self._worker = loop.create_task(self._work(), name=f"batcher:{self._name}")
         return await entry.done
 
     async def drain(self) -> None:
