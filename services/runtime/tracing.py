@@ -63,10 +63,11 @@ def set_up_tracing(service: str, env: Mapping[str, str]) -> Callable[[], None]:
     if not endpoint or env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return lambda: None
     _need_grpc(env)
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    exporter = OTLPSpanExporter(endpoint=endpoint)
+    from services.runtime.otlp import LightExporter
+
+    exporter = LightExporter(endpoint=endpoint)
     resource = Resource.create({"service.name": f"etapa-{service}"})
     stop = record_to(BatchSpanProcessor(exporter), resource)
 
