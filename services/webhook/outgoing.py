@@ -13,7 +13,7 @@ from etapa.observability.v1 import event_pb2, intake_pb2
 from etapa.queue.v1 import queue_pb2
 from services.runninghub.callback import parse_callback
 from services.runtime.blobs import BlobStore
-from services.runtime.redact import mask
+from services.runtime.redact import mask, redact_bytes
 from services.runtime.text import without_nul
 from services.runtime.tracing import trace_id_of
 from services.webhook.domain import Delivery, split_headers
@@ -80,6 +80,8 @@ def delivery_to_proto(delivery: Delivery) -> intake_pb2.Delivery:
     """
     masked = mask(delivery.body)
     headers = split_headers(delivery.headers)
+    # Of most callbacks no header holds a secret: one look for all of them.
+    is_clean = redact_bytes(delivery.headers) == delivery.headers
     info = event_pb2.PayloadInfo(
         payload_id=str(delivery.delivery_id),
         kind=event_pb2.PAYLOAD_KIND_CALLBACK,
@@ -87,7 +89,7 @@ def delivery_to_proto(delivery: Delivery) -> intake_pb2.Delivery:
         exchange_id=str(delivery.delivery_id),
         method="POST",
         url=_masked_text(delivery.target),
-        headers=_headers(headers),
+        headers=_headers(headers, is_clean),
         occurred_at=_timestamp(delivery),
         transport="too_large" if delivery.is_too_large else "received",
         bytes=delivery.body_bytes,
@@ -111,11 +113,12 @@ async def _in_slices(
     return messages
 
 
-def _headers(headers: Iterable[tuple[bytes, bytes]]) -> list[event_pb2.Header]:
+def _headers(headers: Iterable[tuple[bytes, bytes]], is_clean: bool) -> list[event_pb2.Header]:
+    read = _text if is_clean else _masked_text
     found = []
     for name, value in headers:
         is_secret = name.lower() in _SECRET_HEADERS
-        text = "*" * len(value) if is_secret else _masked_text(value)
+        text = "*" * len(value) if is_secret else read(value)
         found.append(event_pb2.Header(name=_text(name), value=text))
     return found
 
@@ -126,8 +129,8 @@ def _content_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def _masked_text(raw: bytes) -> str:
-    # A shorter value can hold none of the forms that `mask` knows.
-    return _text(mask(raw).body if len(raw) >= 8 else raw)
+    # A shorter value can hold none of the forms that are masked.
+    return _text(redact_bytes(raw) if len(raw) >= 8 else raw)
 
 
 def _text(raw: bytes) -> str:
@@ -135,6 +138,6 @@ def _text(raw: bytes) -> str:
 
 
 def _timestamp(delivery: Delivery) -> Timestamp:
-    moment = Timestamp()
-    moment.FromDatetime(delivery.received_at)
-    return moment
+    # `FromDatetime` costs four times as much.
+    moment = delivery.received_at
+    return Timestamp(seconds=int(moment.timestamp()), nanos=moment.microsecond * 1000)

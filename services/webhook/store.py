@@ -34,7 +34,6 @@ async def claim_deliveries(
 
 async def delete_acknowledged(conn: Connection, peer: Peer, ids: Sequence[uuid.UUID]) -> int:
     """Mark deliveries as acknowledged by a peer; delete those that both have, and count them."""
-    await conn.execute(_SQL["lock_deliveries"], ids)
     await conn.execute(_SQL["delete_forwards"], peer.value, ids)
     return int(await conn.fetchval(_SQL["delete_finished"], ids))
 

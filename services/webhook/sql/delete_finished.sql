@@ -1,5 +1,5 @@
 -- Deletes those deliveries that every peer has acknowledged; returns how many they are.
--- $1 delivery ids, locked by lock_deliveries.sql in an earlier statement.
+-- $1 delivery ids, locked by delete_forwards.sql, the statement before.
 -- Index: inbox_pkey, forwards_pkey.
 WITH finished AS (
     DELETE FROM webhook.inbox i
