@@ -243,3 +243,24 @@ async def test_a_file_that_is_not_there_is_named_before_anything_is_sent(tmp_pat
         with pytest.raises(errors.InvalidInputError, match=r"no file .*nope\.png") as caught:
             await etapa.tools.run("upscaler", {}, {"image": str(tmp_path / "nope.png")}, "u")
     assert caught.value.field == "image"
+
+
+async def test_a_run_without_media_arrives_as_a_stream_of_its_header_and_is_repeated() -> None:
+    tools, tries = SmallTools(), 0
+
+    async def fail_once(_header: Any, context: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+
+    tools.before_read = fail_once
+    async with (
+        serving(tools) as server,
+        EtapaClient(tools=f"127.0.0.1:{server.port}") as etapa,
+    ):
+        job = await etapa.tools.run("bench_text", {"ref": "a"}, {}, "u", "r")
+    assert job.job_id == "run"
+    assert [header.run.request_id for header in tools.headers] == ["r", "r"]
+    assert tools.headers[0].input_json == '{"ref": "a"}'
+    assert tools.media == {}
