@@ -28,9 +28,9 @@ class Decoded:
 def decode(body: bytes | str) -> Decoded:
     """Parse JSON. Integers stay exact whatever their size; decimals stay the text they were."""
     try:
-        return Decoded(
-            True, json.loads(body, parse_int=_integer, parse_float=str, parse_constant=str)
-        )
+        if isinstance(body, bytes):
+            body = body.decode(json.detect_encoding(body), "surrogatepass")
+        return Decoded(True, _DECODER.decode(body))
     except (ValueError, RecursionError):
         return Decoded(False)
 
@@ -96,3 +96,7 @@ def as_count(value: object) -> int | None:
 
 def _integer(text: str) -> int | str:
     return int(text) if len(text) <= _MAX_DIGITS else text
+
+
+# Made once: `json.loads` with the same wishes makes one for each body, a third of its time.
+_DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=str, parse_constant=str)
