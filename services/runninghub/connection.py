@@ -83,12 +83,11 @@ class HttpConnection(asyncio.Protocol):
             timer.cancel()
             self._done = None
             self.idle_since = time.monotonic()
+            if not self._may_stay or (pump is not None and not pump.done()):
+                self.close()
             if pump is not None:
-                self._may_stay = self._may_stay and pump.done()
                 pump.cancel()
                 await asyncio.wait([pump])
-            if not self._may_stay:
-                self.close()
 
     def close(self) -> None:
         """Close at once; what has not left is dropped."""
