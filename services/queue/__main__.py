@@ -11,7 +11,6 @@ from services.queue.assembly import Assembly, assemble, call_limits
 from services.queue.server import make_server
 from services.queue.settings import Settings
 from services.runninghub.client import RunningHubClient
-from services.runtime.collector import spare_the_collector
 from services.runtime.db import open_pool
 from services.runtime.failpoints import arm
 from services.runtime.grpc_server import GrpcServer
@@ -36,7 +35,6 @@ async def main(
         parts = assemble(settings, pool, provider, client)
         # Nobody is answered before the tables are there, however long Postgres is away.
         if await parts.prepare(stop):
-            spare_the_collector()
             await _serve(make_server(settings, parts), parts, stop, started)
     await pool.close()
 

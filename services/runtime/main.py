@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
+from services.runtime.collector import spare_the_collector
 from services.runtime.errors import SettingsError
 from services.runtime.listen import INSECURE_BIND, insecure_bind_allowed
 from services.runtime.log import get_log, set_up_logging
@@ -17,11 +17,6 @@ from services.runtime.tracing import set_up_tracing
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2
-# Containers made and not yet freed before the collector looks for cycles. Python's 700 are reached
-# by a single batch, and each look takes what hundreds of jobs in flight hold for long-lived and
-# walks it again: a fifth of the queue's CPU (measured 2026-11-24). Cycles are still collected: the
-# young ones after 50,000 containers, some 10 MB, and all once the process has grown by a quarter.
-COLLECT_AFTER = (50_000, 10, 10)
 
 Main = Callable[[Mapping[str, str], asyncio.Event], Awaitable[None]]
 
@@ -84,12 +79,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
-
-
-def spare_the_collector() -> None:
-    """Tell the garbage collector that what is loaded stays, and that work comes in batches."""
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _until_stopped(main: Main, env: Mapping[str, str]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from etapa_client.client import EtapaClient
-from services.runtime.collector import spare_the_collector
 from services.runtime.db import open_pool
 from services.runtime.failpoints import arm
 from services.runtime.http_server import HttpServer

@@ -131,7 +131,7 @@ async def test_a_crash_is_logged_and_ends_with_one() -> None:
 
 CYCLES = """
 import gc
-from services.runtime.main import spare_the_collector
+from services.runtime.collector import spare_the_collector
 
 spare_the_collector()
 most = 0
