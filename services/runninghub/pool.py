@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections import defaultdict
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import aiohappyeyeballs
@@ -102,6 +102,13 @@ class ConnectionPool:
             connection.close()
         await asyncio.sleep(0)  # the loop closes their sockets in its next turn
 
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Trust what the system trusts; read once, at the first https call."""
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
     async def _wait_and_dial(self, origin: Origin, timeout_s: float) -> HttpConnection:
         try:
             async with asyncio.timeout(timeout_s):
@@ -130,7 +137,7 @@ class ConnectionPool:
         if self._is_closed:
             raise ConnectError("the client is closed")
         try:
-            return await _dial(origin)
+            return await _dial(origin, self._tls if origin.is_tls else None)
         except (OSError, RuntimeError, UnicodeError) as error:
             # Under uvloop a failed connect may raise RuntimeError.
             text = f"cannot connect to {origin.authority}: {error}"
@@ -151,7 +158,7 @@ class ConnectionPool:
             self._sweep = self._loop.call_later(max(left_s, 0.001), self._close_old)
 
 
-async def _dial(origin: Origin) -> HttpConnection:
+async def _dial(origin: Origin, tls: ssl.SSLContext | None) -> HttpConnection:
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     sock = await aiohappyeyeballs.start_connection(
@@ -161,17 +168,10 @@ async def _dial(origin: Origin) -> HttpConnection:
         _, connection = await loop.create_connection(
             lambda: HttpConnection(sock),
             sock=sock,
-            ssl=_tls() if origin.is_tls else None,
-            server_hostname=origin.host if origin.is_tls else None,
+            ssl=tls,
+            server_hostname=origin.host if tls else None,
         )
     except BaseException:
         sock.close()
         raise
     return connection
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class RawServer:
     `asked` is set by the first whole request, `done` by a client that closed.
     """
 
+    scheme: str = "http"
     port: int = 0
     connections: int = 0
     requests: list[Received] = field(default_factory=list)
@@ -45,8 +47,8 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """The base URL, over plain HTTP."""
-        return f"http://127.0.0.1:{self.port}"
+        """The base URL."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 class Peer:
@@ -92,9 +94,9 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 @asynccontextmanager
-async def raw_server(script: Script) -> AsyncIterator[RawServer]:
+async def raw_server(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Serve every connection by the script on a free loopback port; end with all of them."""
-    state = RawServer()
+    state = RawServer(scheme="https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +113,7 @@ async def raw_server(script: Script) -> AsyncIterator[RawServer]:
             tasks.discard(task)
             writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     state.port = listener.sockets[0].getsockname()[1]
     try:
         yield state
