@@ -60,6 +60,7 @@ class Relay:
         self._stream = stream
         self._poll_s = poll_s
         self._hints = [Hint() for _ in range(lanes)]
+        self._taking = asyncio.Lock()
         self._failures = 0
         transitions.listen(self._on_changes)
 
@@ -75,11 +76,14 @@ class Relay:
     async def relay_batch(self, limit: int = MAX_EVENTS) -> int:
         """Relay one batch of up to `limit` events, one pack at least; return how many it had."""
         async with transaction(self._pool) as conn:
-            packs = await store_outbox.take_packs(conn, limit, MAX_BYTES)
-            if not packs:
-                return 0
-            # Taken in order, sent in order: no await lies between here and the stream's queue.
-            rejected = await self._send(packs)
+            # Lanes take and send one after the other, so that a job's events leave in order: two
+            # that looked at once would each get some of them. Only the answers are awaited apart.
+            async with self._taking:
+                packs = await store_outbox.take_packs(conn, limit, MAX_BYTES)
+                if not packs:
+                    return 0
+                sending = asyncio.create_task(self._send(packs), name="relay:send")
+            rejected = await sending
             await store_outbox.delete_packs(conn, [pack.id for pack in packs])
             if rejected:
                 await store_outbox.keep_rejected_events(conn, rejected, self._clock())
