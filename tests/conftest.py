@@ -6,6 +6,7 @@ serves the run, and it ends with the run however the run ends.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -22,6 +23,15 @@ from tests.support.postgres import (
 )
 
 _SERVER = pytest.StashKey[PostgresServer]()
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and let the processes that tests start hear it.
+
+    A shell starts a background command with SIGINT ignored, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -30,10 +30,12 @@ KEEPALIVE_S = 30
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 ATTEMPTS = 4
-# What grpc.aio says where a server answered in mid-upload: the piece that it could not send any
-# more hides the answer for good (grpcio 1.85, a tenth to a half of refused uploads on loopback,
-# tried 2026-11-24).
+# What grpc.aio says where a server answered, or died, in mid-upload: the piece that it could not
+# send any more hides the answer for good (grpcio 1.85, a tenth to a half of refused uploads on
+# loopback, tried 2026-11-24).
 _ANSWER_MISSED = "Internal error from Core"
+_ENDED_HERE = "the call was ended by this client"
+_NO_ANSWER = "the server ended the upload, and its answer was lost"
 _CLOCK_SLACK_S = 0.05
 
 
@@ -216,20 +218,21 @@ class Connection:
 
 
 def is_answer_missed(call_error: aio.AioRpcError) -> bool:
-    """Tell whether the server did answer and grpc.aio lost it, over a piece being uploaded."""
+    """Tell whether grpc.aio lost the answer, if there was one, over a piece being uploaded."""
     return call_error.code() is grpc.StatusCode.INTERNAL and call_error.details() == _ANSWER_MISSED
 
 
 def _may_pass(call_error: aio.AioRpcError) -> bool:
     """Tell whether a repeat may fare better. What the server itself answered stays answered."""
-    return call_error.code() is grpc.StatusCode.UNAVAILABLE or is_answer_missed(call_error)
+    return call_error.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def _told(answer: Awaitable[Response], end: float) -> Response:
     """Await an attempt. What grpc.aio says of a call that it ended itself becomes what it means.
 
     It raises CancelledError, or its "Internal error from Core", for a deadline that passes in
-    mid-message, and the former when the channel is closed (grpcio 1.85, tried 2026-11-24).
+    mid-message, the former when the channel is closed, and the latter for a server that is killed
+    in mid-upload (grpcio 1.85, tried 2026-11-24).
     """
     try:
         return await answer
@@ -238,21 +241,21 @@ async def _told(answer: Awaitable[Response], end: float) -> Response:
         if task is None or task.cancelling():
             raise
         code = grpc.StatusCode.DEADLINE_EXCEEDED if _is_late(end) else grpc.StatusCode.CANCELLED
-        raise _ended_here(code) from error
+        raise _made_here(code, _ENDED_HERE) from error
     except aio.AioRpcError as error:
-        if is_answer_missed(error) and _is_late(end):
-            raise _ended_here(grpc.StatusCode.DEADLINE_EXCEEDED) from error
-        raise
+        if not is_answer_missed(error):
+            raise
+        if _is_late(end):
+            raise _made_here(grpc.StatusCode.DEADLINE_EXCEEDED, _ENDED_HERE) from error
+        raise _made_here(grpc.StatusCode.UNAVAILABLE, _NO_ANSWER) from error
 
 
 def _is_late(end: float) -> bool:
     return asyncio.get_running_loop().time() + _CLOCK_SLACK_S >= end
 
 
-def _ended_here(code: grpc.StatusCode) -> aio.AioRpcError:
-    return aio.AioRpcError(
-        code, aio.Metadata(), aio.Metadata(), "the call was ended by this client"
-    )
+def _made_here(code: grpc.StatusCode, details: str) -> aio.AioRpcError:
+    return aio.AioRpcError(code, aio.Metadata(), aio.Metadata(), details)
 
 
 class Group:

@@ -79,6 +79,19 @@ async def test_a_deadline_in_mid_message_is_told_as_one(ending: BaseException) -
         await Connection("127.0.0.1:1", "tools").call("Run", once, 0.0, repeatable=True)
 
 
+async def test_a_server_killed_in_mid_upload_is_told_as_unavailable() -> None:
+    tries = 0
+
+    async def once(_left_s: float, _metadata: Metadata) -> None:
+        nonlocal tries
+        tries += 1
+        raise OWN_ENDINGS[1]
+
+    with pytest.raises(errors.UnavailableError):
+        await Connection("127.0.0.1:1", "tools", attempts=2).call("Run", once, 20, repeatable=True)
+    assert tries == 2
+
+
 async def test_a_client_closed_in_mid_call_raises_an_error_not_a_cancel() -> None:
     tools = SmallTools()
     started = asyncio.Event()
