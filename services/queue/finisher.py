@@ -124,12 +124,16 @@ class Finisher:
             self._fresh += fresh
             _log.warning("finalising_not_taken", error=type(error).__name__)
             await asyncio.sleep(_BACK_OFF_S)
+            # Nobody else knows of what is fresh before its lease has run out.
+            self._hint.set()
             return []
         except Exception:
             # What was fresh is taken over again when its lease runs out.
             _log.exception("taking_finalising_broke")
             await asyncio.sleep(_BACK_OFF_S)
             return []
+        if self._fresh:
+            self._hint.set()
         return [work for work in works if work.results is not None]
 
     async def _save(self, work: Work) -> None:

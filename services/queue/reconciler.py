@@ -19,7 +19,7 @@ from services.queue.domain import Change
 from services.queue.placement import Placement
 from services.queue.recorder import Recorder, answer_sha256
 from services.queue.store import Work
-from services.queue.transitions import Hint, Transitions, persist
+from services.queue.transitions import REST_S, Hint, Transitions, persist
 from services.runninghub.exchange import Call
 from services.runninghub.provider import Provider
 from services.runninghub.report import TaskReport, TaskState
@@ -64,27 +64,30 @@ class Reconciler:
         self._poll_s = poll_s
         self._hint = Hint()
         self._under_way = 0
+        self._left_some = False
         transitions.listen(self._on_changes)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until `stop` is set; then wait for the questions under way."""
         async with asyncio.TaskGroup() as queries:
             while not stop.is_set():
-                due = await self._take_due()
+                self._hint.clear()
+                room = self._max_queries - self._under_way
+                due = await self._take_due(room) if room > 0 else []
+                # Only a look that came back short says that no more are due.
+                self._left_some = len(due) >= room
                 for work in due:
                     self._under_way += 1
                     queries.create_task(self._ask(work), name=f"query:{work.job_id}")
-                if not due:
-                    await self._hint.wait(self._poll_s)
+                if self._left_some or len(due) > 1:
+                    await asyncio.sleep(REST_S)
+                await self._hint.wait(self._poll_s)
 
     def wake(self) -> None:
         """Look for due questions now."""
         self._hint.set()
 
-    async def _take_due(self) -> list[Work]:
-        room = self._max_queries - self._under_way
-        if room <= 0:
-            return []
+    async def _take_due(self, room: int) -> list[Work]:
         policy, now = self._transitions.policy, self._transitions.clock()
         until = now + timedelta(seconds=policy.scaled(policy.query_call_s * 2) + 5)
         try:
@@ -116,7 +119,8 @@ class Reconciler:
             _log.exception("query_broke", job_id=str(work.job_id), attempt=work.attempt)
         finally:
             self._under_way -= 1
-            self._hint.set()
+            if self._left_some:
+                self._hint.set()
 
     async def _query(self, work: Work) -> Change:
         with _query_span(work):

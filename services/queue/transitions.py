@@ -24,6 +24,9 @@ from services.runtime.log import get_log
 
 _log = get_log(__name__)
 Listener = Callable[[Sequence[Change]], None]
+# The least rest of a loop that found much to do, so that its next batch holds more: a batch costs
+# several round trips to the database, whatever its size. Who found one thing alone never rests.
+REST_S = 0.01
 
 
 class Transitions:
@@ -155,6 +158,10 @@ class Hint:
     def set(self) -> None:
         """Say that there may be something to do."""
         self._event.set()
+
+    def clear(self) -> None:
+        """Forget hints so far: a look that begins now sees what they were about."""
+        self._event.clear()
 
     async def wait(self, timeout_s: float) -> None:
         """Return at the next hint, or after the time; a hint given meanwhile counts."""

@@ -39,6 +39,7 @@ class QueueProcess:
     blobs: BlobStore
     changed: asyncio.Event
     photo: MediaFile
+    reconciler: Reconciler
 
     async def run(self, user_id: str = "ana", webapp_id: str = UPSCALER) -> UUID:
         """Enqueue an upscaler job on a real photo."""
@@ -69,9 +70,18 @@ class QueueProcess:
 
 @asynccontextmanager
 async def running_queue(
-    world: QueueWorld, folder: Path, *, public_url: str = "", limits: Limits | None = None
+    world: QueueWorld,
+    folder: Path,
+    *,
+    public_url: str = "",
+    limits: Limits | None = None,
+    poll_s: float = 0.05,
+    at_once: int = 64,
 ) -> AsyncIterator[QueueProcess]:
-    """Run dispatcher, reconciler, finisher and sweeper until the block ends."""
+    """Run dispatcher, reconciler, finisher and sweeper until the block ends.
+
+    `at_once` bounds the starts, and the questions, that are under way.
+    """
     world.transitions = transitions = _on_wall_clock(world)
     blobs = BlobStore(str(folder / "blobs"))
     recorder, leases = Recorder(blobs), LeaseKeeper(transitions)
@@ -95,26 +105,35 @@ async def running_queue(
             time_scale=world.policy.time_scale,
         )
         starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
+        reconciler = Reconciler(
+            transitions, provider, recorder, placement, max_queries=at_once, poll_s=poll_s
+        )
+        dispatcher = Dispatcher(
+            transitions, starter, global_limit=0, max_starts=at_once, poll_s=poll_s
+        )
+        finisher = Finisher(
+            transitions,
+            provider,
+            blobs,
+            recorder,
+            leases,
+            media_url="http://media.test",
+            media_key=b"key",
+            poll_s=poll_s,
+        )
         loops = [
-            Dispatcher(transitions, starter, global_limit=0, poll_s=0.05).run(stop),
-            Reconciler(transitions, provider, recorder, placement, poll_s=0.05).run(stop),
-            Finisher(
-                transitions,
-                provider,
-                blobs,
-                recorder,
-                leases,
-                media_url="http://media.test",
-                media_key=b"key",
-                poll_s=0.05,
-            ).run(stop),
+            dispatcher.run(stop),
+            reconciler.run(stop),
+            finisher.run(stop),
         ]
         forever = [leases.run(), Sweeper(transitions, Callbacks(transitions), every_s=0.1).run()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *forever)]
         try:
-            yield QueueProcess(world, blobs, changed, await _photo(blobs))
+            yield QueueProcess(world, blobs, changed, await _photo(blobs), reconciler)
         finally:
             stop.set()
+            for worker in (dispatcher, reconciler, finisher):
+                worker.wake()
             await asyncio.gather(*tasks[: len(loops)])
             for task in tasks[len(loops) :]:
                 task.cancel()
