@@ -3,7 +3,7 @@
 -- submissions_pkey.
 WITH slots AS MATERIALIZED (
   SELECT o.account, o.slot, row_number() OVER (ORDER BY o.place) AS place
-    FROM queue.open_slots($1, $3) o
+    FROM queue.open_slots($1, $3, $2) o
    ORDER BY o.place
    LIMIT $2
 ), jobs AS MATERIALIZED (

@@ -130,6 +130,69 @@ async def test_lists_are_served_by_an_index(
     assert not _full_scans(await explain(full_world, name, *arguments), "jobs")
 
 
+async def test_a_look_reads_the_first_entry_of_each_index_only(full_world: QueueWorld) -> None:
+    nodes = await explain(full_world, "look", START)
+    assert not _full_scans(nodes, "jobs")
+    used = {n["Index Name"]: n["Actual Rows"] for n in nodes if "Index Name" in n}
+    assert (used["jobs_waiting"], used["jobs_to_check"]) == (1, 1)
+
+
+async def test_who_joins_the_line_counts_no_further_than_asked(full_world: QueueWorld) -> None:
+    nodes = await explain(full_world, "read_queue_view", START, 0, 1001)
+    assert not _full_scans(nodes, "jobs")
+    counted = [n["Actual Rows"] for n in nodes if n.get("Index Name") == "jobs_waiting"]
+    assert counted == [1001]
+
+
+@pytest.mark.parametrize("global_limit", [0, 1, 4, 100])
+async def test_a_claim_is_offered_the_first_of_all_open_slots(
+    world: QueueWorld, global_limit: int
+) -> None:
+    await world.fetch(
+        "INSERT INTO queue.accounts (name, base_url, api_key, slots, paused, health, rests_until) "
+        "VALUES ('third', '', '', 5, false, 'full', $1), ('fourth', '', '', 5, true, 'ok', NULL), "
+        "('fifth', '', '', 2, false, 'ok', NULL), ('sixth', '', '', 4, false, 'full', $2)",
+        START,
+        START + timedelta(seconds=1),
+    )
+    await world.fetch(
+        "INSERT INTO queue.slots (account, slot) SELECT a, generate_series(1, 5) "
+        "FROM unnest(ARRAY['third', 'fourth', 'fifth', 'sixth']) a"
+    )
+    # Two jobs hold slots, one of them beyond what its account has by now.
+    await world.enqueue()
+    await world.enqueue()
+    first, second = await world.claim(2)
+    await world.fetch("UPDATE queue.slots SET job_id = NULL, attempt = NULL")
+    for account, slot, held in (("primary", 1, first), ("fifth", 5, second)):
+        await world.fetch(
+            "UPDATE queue.slots SET job_id = $3, attempt = 1 WHERE account = $1 AND slot = $2",
+            account,
+            slot,
+            held.work.job_id,
+        )
+    every = await world.fetch(
+        "SELECT account, slot FROM queue.open_slots($1, $2, NULL) ORDER BY place",
+        START,
+        global_limit,
+    )
+    # The emptiest account first; of those with one slot left, by name.
+    expected = [("third", 1), ("fifth", 1), ("primary", 2), ("second", 1)]
+    if global_limit:
+        expected = expected[: max(global_limit - 2, 0)]
+    assert list(map(tuple, every)) == expected
+    (total,) = await world.fetch("SELECT * FROM queue.total_load($1, $2)", START, global_limit)
+    assert dict(total) == {"held": 2, "open": len(every)}
+    for most in range(1, 6):
+        some = await world.fetch(
+            "SELECT account, slot FROM queue.open_slots($1, $2, $3) ORDER BY place LIMIT $3",
+            START,
+            global_limit,
+            most,
+        )
+        assert list(map(tuple, some)) == list(map(tuple, every))[:most]
+
+
 async def test_why_waiting_counts_no_further_than_asked(full_world: QueueWorld) -> None:
     (last,) = await full_world.fetch("SELECT id FROM queue.jobs ORDER BY enqueue_seq DESC LIMIT 1")
     nodes = await explain(full_world, "read_wait", last["id"], START, 0, 1001)
