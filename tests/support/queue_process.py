@@ -85,12 +85,7 @@ async def running_queue(
     world.transitions = transitions = _on_wall_clock(world)
     blobs = BlobStore(str(folder / "blobs"))
     recorder, leases = Recorder(blobs), LeaseKeeper(transitions)
-    changed = asyncio.Event()
-
-    def on_changes(_changes: Sequence[Change]) -> None:
-        changed.set()
-
-    transitions.listen(on_changes)
+    changed = _changed(transitions)
     transitions.listen(record_waits)
     stop = asyncio.Event()
     async with RunningHubClient(limits) as provider:
@@ -105,40 +100,57 @@ async def running_queue(
             time_scale=world.policy.time_scale,
         )
         starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
-        reconciler = Reconciler(
-            transitions, provider, recorder, placement, max_queries=at_once, poll_s=poll_s
+        workers = (
+            Dispatcher(transitions, starter, global_limit=0, max_starts=at_once, poll_s=poll_s),
+            Reconciler(
+                transitions, provider, recorder, placement, max_queries=at_once, poll_s=poll_s
+            ),
+            _finisher(transitions, provider, blobs, recorder, leases, poll_s),
         )
-        dispatcher = Dispatcher(
-            transitions, starter, global_limit=0, max_starts=at_once, poll_s=poll_s
-        )
-        finisher = Finisher(
-            transitions,
-            provider,
-            blobs,
-            recorder,
-            leases,
-            media_url="http://media.test",
-            media_key=b"key",
-            poll_s=poll_s,
-        )
-        loops = [
-            dispatcher.run(stop),
-            reconciler.run(stop),
-            finisher.run(stop),
-        ]
+        loops = [worker.run(stop) for worker in workers]
         forever = [leases.run(), Sweeper(transitions, Callbacks(transitions), every_s=0.1).run()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *forever)]
         try:
-            yield QueueProcess(world, blobs, changed, await _photo(blobs), reconciler)
+            yield QueueProcess(world, blobs, changed, await _photo(blobs), workers[1])
         finally:
             stop.set()
-            for worker in (dispatcher, reconciler, finisher):
+            for worker in workers:
                 worker.wake()
             await asyncio.gather(*tasks[: len(loops)])
             for task in tasks[len(loops) :]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await transitions.drain()
+
+
+def _changed(transitions: Transitions) -> asyncio.Event:
+    changed = asyncio.Event()
+
+    def on_changes(_changes: Sequence[Change]) -> None:
+        changed.set()
+
+    transitions.listen(on_changes)
+    return changed
+
+
+def _finisher(
+    transitions: Transitions,
+    provider: RunningHubClient,
+    blobs: BlobStore,
+    recorder: Recorder,
+    leases: LeaseKeeper,
+    poll_s: float,
+) -> Finisher:
+    return Finisher(
+        transitions,
+        provider,
+        blobs,
+        recorder,
+        leases,
+        media_url="http://media.test",
+        media_key=b"key",
+        poll_s=poll_s,
+    )
 
 
 def _on_wall_clock(world: QueueWorld) -> Transitions:
