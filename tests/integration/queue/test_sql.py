@@ -289,3 +289,19 @@ def test_the_store_functions_are_the_only_ones_to_hold_statements() -> None:
         if "_SQL[" in path.read_text() and not path.name.startswith("store")
     ]
     assert not others
+
+
+async def test_a_claim_reads_the_head_of_a_long_line_of_one_tool(full_world: QueueWorld) -> None:
+    """The planner must not take a tool that is not paused to leave nobody in the line."""
+    await full_world.fetch("UPDATE queue.jobs SET tool = 'upscaler' WHERE tool <> 'upscaler'")
+    await full_world.fetch("DELETE FROM queue.prices WHERE tool <> 'upscaler'")
+    await full_world.fetch("DELETE FROM queue.tools WHERE name <> 'upscaler'")
+    await full_world.fetch(
+        "UPDATE queue.jobs SET status = 'queued', completed_at = NULL, deadline_at = now(), "
+        "check_at = now() WHERE status = 'completed'"
+    )
+    await full_world.fetch("VACUUM (FULL, ANALYZE) queue.jobs, queue.tools")
+    nodes = await explain(full_world, "find_claims", START, 3, 0)
+    (scan,) = [node for node in nodes if node.get("Index Name") == "jobs_waiting"]
+    assert scan["Actual Rows"] <= 3
+    assert not _full_scans(nodes, "jobs")
