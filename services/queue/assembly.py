@@ -12,10 +12,12 @@ from typing import Any
 from etapa_client import EtapaClient
 from services.queue.alerts import alert
 from services.queue.callbacks import Callbacks
+from services.queue.claim import Claims
 from services.queue.dispatcher import Dispatcher
 from services.queue.event_stream import EventStream
 from services.queue.finisher import Finisher
 from services.queue.intake import Intake
+from services.queue.launch import Launcher
 from services.queue.lease import LeaseKeeper
 from services.queue.ledger import Ledger
 from services.queue.lookout import Lookout, Sleepers
@@ -171,7 +173,12 @@ def assemble(
         settings=settings,
         pool=pool,
         transitions=transitions,
-        intake=Intake(transitions, settings.user_active_limit, settings.global_limit),
+        intake=Intake(
+            transitions,
+            settings.user_active_limit,
+            settings.global_limit,
+            workers.dispatcher.entrances,
+        ),
         callbacks=callbacks,
         reader=reader,
         waiters=Waiters(transitions, reader),
@@ -207,12 +214,12 @@ def _make_workers(
         media_key=media_key,
         time_scale=settings.policy.time_scale,
     )
-    starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
+    launcher = Launcher(recorder, public_url=public_url)
+    starter = Starter(transitions, provider, placement, recorder, leases, launcher)
     return Workers(
         Dispatcher(
-            transitions,
+            Claims(transitions, launcher, settings.global_limit),
             starter,
-            global_limit=settings.global_limit,
             max_starts=settings.max_starts,
             poll_s=_ALONE_S,
         ),

@@ -335,6 +335,8 @@ class Change(Struct):
     frees_slot: bool = False
     attempt_changed: bool = False
     poll_done: bool = False
+    # The commit itself takes the poll that it makes due: this process asks at once.
+    takes_poll: bool = False
     account_effect: AccountEffect | None = None
 
     @property

@@ -19,12 +19,13 @@ from services.queue import command as c
 from services.queue import store
 from services.queue.command import Command
 from services.queue.domain import Change, Phase, SavedOutput
+from services.queue.hint import Hint
 from services.queue.lease import LeaseKeeper
 from services.queue.output_content import HEAD_BYTES, NotTheOutputError, check_content
 from services.queue.recorder import Recorder
 from services.queue.result import Result, results_from_json, unsaved_output
 from services.queue.store import Work
-from services.queue.transitions import Hint, Transitions, persist
+from services.queue.transitions import Transitions, persist
 from services.runninghub.provider import Provider
 from services.runninghub.request import Account
 from services.runninghub.verdicts import judge_output

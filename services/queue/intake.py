@@ -13,6 +13,7 @@ from uuid import UUID
 
 from services.queue import store
 from services.queue.admission import NewJob, create
+from services.queue.claim import Entrance, Entrances
 from services.queue.counter import Completion, Counter, open_counter
 from services.queue.domain import (
     Change,
@@ -26,7 +27,7 @@ from services.queue.domain import (
     ToolNotFoundError,
     TooManyActiveJobsError,
 )
-from services.queue.transitions import Transitions
+from services.queue.transitions import Transitions, merge_changes
 from services.runtime.batch import Batcher
 from services.runtime.db import Connection, transaction
 from services.runtime.ids import new_id
@@ -58,10 +59,20 @@ class CreateRequest:
 
 
 class Intake:
-    """Admits and completes jobs. `active_limit` is how many a user may have open at a time."""
+    """Admits and completes jobs. `active_limit` is how many a user may have open at a time.
 
-    def __init__(self, transitions: Transitions, active_limit: int, global_limit: int) -> None:
+    By `entrances`, if given, jobs start in the commit that completes them where nobody waits.
+    """
+
+    def __init__(
+        self,
+        transitions: Transitions,
+        active_limit: int,
+        global_limit: int,
+        entrances: Entrances | None = None,
+    ) -> None:
         self._transitions = transitions
+        self._entrances = entrances or Entrances()
         self._active_limit = active_limit
         self._global_limit = global_limit
         self._creates: Batcher[CreateRequest, tuple[UUID, bool]] = Batcher(
@@ -121,26 +132,36 @@ class Intake:
         self, requests: Sequence[CreateRequest]
     ) -> list[tuple[UUID, bool] | Exception]:
         users = {request.user_id for request in requests}
-        has_ready = any(request.submission for request in requests)
-        async with transaction(self._transitions.pool) as conn:
-            enqueue_seq = await store.lock_gate(conn) if has_ready else 0
-            prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
-            await store.ensure_users(conn, users)
-            active = await store.lock_users(conn, users)
-            known = await store.find_requests(conn, [r.key for r in requests])
-            desk = _Desk(self._transitions, self._active_limit, prices, active, known)
-            results = [desk.admit(request) for request in requests]
-            created = [change for _, change in desk.admitted]
-            completed: list[Change] = []
-            if created:
-                await store.insert_jobs(conn, desk.admitted)
-                completed = await self._complete_new(conn, desk, enqueue_seq)
-                await store.write_changes(conn, completed, desk.now, created=created)
-            await self._name_active_jobs(conn, results)
-        self._transitions.announce([*created, *completed])
+        ready = sum(request.submission is not None for request in requests)
+        with self._entrances.open(ready) as entrance:
+            async with transaction(self._transitions.pool) as conn:
+                enqueue_seq = await store.lock_gate(conn) if ready else 0
+                prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
+                await store.ensure_users(conn, users)
+                active = await store.lock_users(conn, users)
+                known = await store.find_requests(conn, [r.key for r in requests])
+                desk = _Desk(self._transitions, self._active_limit, prices, active, known)
+                results = [desk.admit(request) for request in requests]
+                changes = await self._enter(conn, desk, enqueue_seq, entrance)
+                await self._name_active_jobs(conn, results)
+        self._transitions.announce(changes)
         return results
 
-    async def _complete_new(self, conn: Connection, desk: _Desk, enqueue_seq: int) -> list[Change]:
+    async def _enter(
+        self, conn: Connection, desk: _Desk, enqueue_seq: int, entrance: Entrance
+    ) -> list[Change]:
+        """Write the admitted jobs, each as far as it gets at once."""
+        if not desk.admitted:
+            return []
+        admitted = [change for _, change in desk.admitted]
+        completed = await self._complete_new(conn, desk, enqueue_seq, entrance)
+        changes = merge_changes([*admitted, *completed])
+        await store.insert_jobs(conn, [new for new, _ in desk.admitted], changes, desk.now)
+        return changes
+
+    async def _complete_new(
+        self, conn: Connection, desk: _Desk, enqueue_seq: int, entrance: Entrance
+    ) -> list[Change]:
         """Complete those of the jobs just admitted that wait for nothing."""
         if not desk.ready:
             return []
@@ -151,7 +172,8 @@ class Intake:
         for job, completion in desk.ready:
             counter.complete(job, completion, inputs)
         await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        return counter.changes
+        started = await entrance.claim(conn, counter.changes, counter.met, desk.now)
+        return [*counter.changes, *started]
 
     async def _open_counter(
         self, conn: Connection, users: set[str], enqueue_seq: int, now: datetime
@@ -172,21 +194,31 @@ class Intake:
             results[i] = TooManyActiveJobsError(error.user_id, self._active_limit, jobs)
 
     async def _submit_batch(self, items: Sequence[Completion]) -> list[Exception | None]:
-        transitions, ids = self._transitions, [item.job_id for item in items]
-        async with transaction(transitions.pool) as conn:
-            enqueue_seq = await store.lock_gate(conn)
-            jobs = await store.lock_jobs(conn, ids)
-            users = {job.user_id for job in jobs.values()}
-            await store.lock_users(conn, users)
-            inputs = await store.read_inputs(conn, ids)
-            now = transitions.clock()
-            counter = await self._open_counter(conn, users, enqueue_seq, now)
-            results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
-            if counter.changes:
-                await store.write_changes(conn, counter.changes, now)
-                await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        transitions.announce(counter.changes)
+        with self._entrances.open(len(items)) as entrance:
+            async with transaction(self._transitions.pool) as conn:
+                results, changes = await self._submit(conn, items, entrance)
+        self._transitions.announce(changes)
         return results
+
+    async def _submit(
+        self, conn: Connection, items: Sequence[Completion], entrance: Entrance
+    ) -> tuple[list[Exception | None], list[Change]]:
+        ids = [item.job_id for item in items]
+        enqueue_seq = await store.lock_gate(conn)
+        jobs = await store.lock_jobs(conn, ids)
+        users = {job.user_id for job in jobs.values()}
+        await store.lock_users(conn, users)
+        inputs = await store.read_inputs(conn, ids)
+        now = self._transitions.clock()
+        counter = await self._open_counter(conn, users, enqueue_seq, now)
+        results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
+        if not counter.changes:
+            return results, []
+        started = await entrance.claim(conn, counter.changes, counter.met, now)
+        changes = merge_changes([*counter.changes, *started])
+        await store.write_changes(conn, changes, now)
+        await store.set_enqueue_seq(conn, counter.enqueue_seq)
+        return results, changes
 
 
 class _Desk:

@@ -19,9 +19,10 @@ from services.queue import store_outbox
 from services.queue.domain import Change
 from services.queue.event_stream import EventStream
 from services.queue.events import stand_in
+from services.queue.hint import Hint
 from services.queue.pack import RejectedEvent, read_pack, write_pack
 from services.queue.store_outbox import TakenPack
-from services.queue.transitions import Hint, Transitions
+from services.queue.transitions import Transitions
 from services.runtime.db import AWAY_ERRORS, transaction
 from services.runtime.log import get_log
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from services.queue import store
 from services.queue.callbacks import Callbacks
 from services.queue.command import CheckDeadline, Command, ExpireLease
-from services.queue.transitions import Hint, Transitions
+from services.queue.hint import Hint
+from services.queue.transitions import Transitions
 from services.runtime.db import AWAY_ERRORS
 from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.log import get_log

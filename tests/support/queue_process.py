@@ -11,9 +11,12 @@ from pathlib import Path
 from uuid import UUID
 
 from services.queue.callbacks import Callbacks
+from services.queue.claim import Claims
 from services.queue.dispatcher import Dispatcher
 from services.queue.domain import Change, JobState, MediaFile, Node, Submission
 from services.queue.finisher import Finisher
+from services.queue.intake import Intake
+from services.queue.launch import Launcher
 from services.queue.lease import LeaseKeeper
 from services.queue.placement import Placement
 from services.queue.policy import Policy
@@ -99,13 +102,19 @@ async def running_queue(
             media_key=b"key",
             time_scale=world.policy.time_scale,
         )
-        starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
+        launcher = Launcher(recorder, public_url=public_url)
+        starter = Starter(transitions, provider, placement, recorder, leases, launcher)
         workers = (
-            Dispatcher(transitions, starter, global_limit=0, max_starts=at_once, poll_s=poll_s),
+            Dispatcher(
+                Claims(transitions, launcher, 0), starter, max_starts=at_once, poll_s=poll_s
+            ),
             Reconciler(
                 transitions, provider, recorder, placement, max_queries=at_once, poll_s=poll_s
             ),
             _finisher(transitions, provider, blobs, recorder, leases, poll_s),
+        )
+        world.intake = Intake(
+            transitions, world.active_limit, world.global_limit, workers[0].entrances
         )
         loops = [worker.run(stop) for worker in workers]
         forever = [leases.run(), Sweeper(transitions, Callbacks(transitions), every_s=0.1).run()]
@@ -154,9 +163,7 @@ def _finisher(
 
 
 def _on_wall_clock(world: QueueWorld) -> Transitions:
-    transitions = Transitions(world.pool, world.policy, lambda: datetime.now(UTC))
-    world.intake = type(world.intake)(transitions, world.active_limit, world.global_limit)
-    return transitions
+    return Transitions(world.pool, world.policy, lambda: datetime.now(UTC))
 
 
 async def _photo(blobs: BlobStore) -> MediaFile:

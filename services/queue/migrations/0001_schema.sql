@@ -309,7 +309,10 @@ CREATE INDEX rejected_events_age ON queue.rejected_events (rejected_at);
 CREATE TYPE queue.new_job AS (
   id uuid, caller text, request_id text, user_id text, tool text, variant text,
   params_sha256 bytea, input_json text, cost bigint, retry_of uuid, traceparent text,
-  created_at timestamptz, deadline_at timestamptz, seq bigint
+  created_at timestamptz, status text, current_step text, failed_at_step text, error_class text,
+  error_message text, attempt int, phase text, enqueue_seq bigint, deadline_at timestamptz,
+  queued_at timestamptz, started_at timestamptz, completed_at timestamptz, seq bigint,
+  charge jsonb, submission_sha256 bytea
 );
 -- `outputs` is NULL where they stay as they are.
 CREATE TYPE queue.job_change AS (
@@ -319,7 +322,7 @@ CREATE TYPE queue.job_change AS (
   cancel_requested_at timestamptz, queued_at timestamptz, started_at timestamptz,
   completed_at timestamptz, seq bigint, charge jsonb, submission_sha256 bytea, outputs jsonb, instance_type text
 );
--- `poll_done`: the query that was in flight has ended.
+-- `poll_done`: the query that was in flight has ended; `takes_poll`: one is to begin.
 CREATE TYPE queue.attempt_change AS (
   job_id uuid, number int, account text, slot int, phase text, token_sha256 bytea, task_id text,
   outcome text, error_class text, is_unknown boolean, lease_until timestamptz,
@@ -327,7 +330,7 @@ CREATE TYPE queue.attempt_change AS (
   poll_repeats int, callbacks int, empty_successes int, stop_asked_at timestamptz, stop_for text,
   traceparent text, claimed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz,
   ended_at timestamptz, results json, coins text, money text, task_cost_time text,
-  callback_asked boolean, poll_done boolean
+  callback_asked boolean, poll_done boolean, takes_poll boolean
 );
 -- `rest_s` is the first rest in seconds; it doubles.
 CREATE TYPE queue.account_effect AS (name text, health text, words text, rest_s float8);
