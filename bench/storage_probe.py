@@ -51,6 +51,7 @@ from services.queue.operations import Operations
 from services.queue.policy import Policy
 from services.queue.recorder import Recorder
 from services.queue.relay import Relay
+from services.queue.store import SESSION as QUEUE_SESSION
 from services.queue.store_operations import Announcement
 from services.queue.transitions import Transitions
 from services.runtime.blobs import BlobStore
@@ -182,7 +183,7 @@ class StorageProbe:
         self._claim_of(claimed.work.job_id).set_result(claimed)
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
-        if any(each.after.status is JobStatus.QUEUED or each.frees_slot for each in changes):
+        if any(each.after.status is JobStatus.QUEUED or each.is_awaited for each in changes):
             self._crew.wake()
 
 
@@ -223,7 +224,7 @@ async def main(env: Mapping[str, str]) -> None:
     dsn = env["BENCH_DATABASE_URL"]
     history = HistorySettings(dsn, blobs=str(HOME / "etapa" / "blobs"))
     async with (
-        await open_pool(dsn, "queue", max_size=12) as queue_pool,
+        await open_pool(dsn, "queue", max_size=12, settings=QUEUE_SESSION) as queue_pool,
         await open_pool(
             dsn, "observability", max_size=history.pool_size, settings=SESSION
         ) as history_pool,

@@ -95,7 +95,8 @@ class Crew(Generic[Item]):
             self._under_way -= seats.room
             self._set_aside -= seats.room
             self._begin(taken)
-            if not self._is_taking:
+            # The loop may have looked for less because of the room that was not used.
+            if not self._is_taking or (self._left_some and len(taken) < seats.room):
                 self._hint.set()
 
     async def _turn(self) -> None:

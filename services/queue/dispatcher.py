@@ -52,5 +52,5 @@ class Dispatcher:
         await self._starter.start(item)
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
-        if any(c.after.status is JobStatus.QUEUED or c.frees_slot for c in changes):
+        if any(c.after.status is JobStatus.QUEUED or c.is_awaited for c in changes):
             self._crew.wake()

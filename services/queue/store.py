@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from asyncpg import Record
@@ -28,6 +28,9 @@ from services.runtime.db import Connection
 from services.runtime.sql import load_statements
 
 _SQL = load_statements(__file__)
+# One plan for each statement, whatever its values: planning anew costs more than most of them. A
+# plan made while a table was small must not read it whole once it has grown.
+SESSION: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
 
 class WriteConflictError(RuntimeError):
@@ -55,6 +58,17 @@ class FoundClaim:
     slot: OpenSlot
     submission: Submission
     previous_traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a write: the jobs whose poll it took, and whether a job waits for what it freed.
+
+    Another process may be at a poll already: then it was not taken.
+    """
+
+    polls: set[UUID]
+    is_awaited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +217,11 @@ async def write_changes(
     changes: Sequence[Change],
     now: datetime,
     polling_until: datetime | None = None,
-) -> set[UUID]:
+) -> Written:
     """Write transitions of locked jobs in one statement, at most one a job.
 
-    The users whose money or count moves must be locked. Of the changes that are to take a poll,
-    returns the jobs of those that did; nobody else asks before `polling_until`. Raises
+    The users whose money or count moves must be locked. Where a change takes a poll, nobody else
+    asks before `polling_until`. Raises
     `WriteConflictError` if a job was not as it was read, and the database's own error where a
     constraint refuses.
     """
@@ -220,7 +234,7 @@ async def _write(
     created: Sequence[Change],
     now: datetime,
     polling_until: datetime | None,
-) -> set[UUID]:
+) -> Written:
     packs, rejected = pack_changes([*changes, *created])
     rows = change_rows(changes, created)
     row = await conn.fetchrow(_SQL["write_changes"], *rows, packs, now, polling_until)
@@ -231,7 +245,7 @@ async def _write(
         )
     if rejected:
         await store_outbox.keep_rejected_events(conn, rejected, now)
-    return set(row["polls"])
+    return Written(set(row["polls"]), row["is_awaited"])
 
 
 async def find_claims(

@@ -130,10 +130,12 @@ class Batch:
         for change in due:
             change.takes_poll = True
         until = now + timedelta(seconds=self.transitions.policy.question_s)
-        polls = await store.write_changes(self.conn, changes, now, until)
+        written = await store.write_changes(self.conn, changes, now, until)
+        for change in changes:
+            change.is_awaited = change.frees_slot and written.is_awaited
         for change in due:
-            change.takes_poll = change.after.id in polls
-        if polls:
+            change.takes_poll = change.after.id in written.polls
+        if written.polls:
             attempts = [(c.after.id, c.after.attempt) for c in due if c.takes_poll]
             self.seats.items += await store.read_work(self.conn, attempts)
 

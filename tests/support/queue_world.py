@@ -165,7 +165,7 @@ async def open_world(
 ) -> AsyncIterator[QueueWorld]:
     """Fill a migrated database with tools, accounts and users; yield one queue process on it."""
     with tempfile.TemporaryDirectory(prefix="etapa-blobs-") as blobs:
-        async with await open_pool(dsn, "test") as pool:
+        async with await open_pool(dsn, "test", settings=store.SESSION) as pool:
             await _fill(pool, tools or TOOLS, accounts or ACCOUNTS)
             world = QueueWorld(pool, policy or Policy(), blobs, active_limit, global_limit)
             for user in users:

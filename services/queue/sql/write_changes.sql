@@ -1,7 +1,8 @@
 -- Write a batch of transitions: jobs, attempts, slots, ledger, balances, users, accounts and
 -- outbox, all or nothing. The jobs (and the users whose money or count moves) are locked already;
--- status and attempt are compared all the same. Returns how many jobs and slots were written, and
--- whose polls were taken: of those that want it, the ones that nobody is at.
+-- status and attempt are compared all the same. Returns how many jobs and slots were written, whose
+-- polls were taken (of those that want it, the ones that nobody is at), and whether jobs waited
+-- while slots were freed.
 --
 -- Arrays of rows: $1 jobs, one row a job; $2 attempts that changed; $3 slots taken; $4 slots freed
 -- (where that job holds them); $5 ledger entries; $6 balances, one row a user and bucket, by how
@@ -108,4 +109,7 @@ WITH job_rows AS (
   SELECT t.job_id, t.first_seq, t.events, t.body FROM unnest($10::queue.pack[]) t
 )
 SELECT (SELECT count(*) FROM job_rows) AS jobs, (SELECT count(*) FROM taken) AS slots,
-       ARRAY(SELECT job_id FROM attempt_rows WHERE polling_until = $12::timestamptz) AS polls
+       ARRAY(SELECT job_id FROM attempt_rows WHERE polling_until = $12::timestamptz) AS polls,
+       -- From the end of the index: at its head lie the entries of jobs that have left.
+       coalesce(cardinality($4) > 0 AND (SELECT max(waiting_seq) FROM queue.jobs) IS NOT NULL, false)
+         AS is_awaited

@@ -251,17 +251,28 @@ async def some_ids(world: QueueWorld, count: int, status: str = "queued") -> lis
 
 
 async def explain(world: QueueWorld, name: str, *arguments: Any) -> list[dict[str, Any]]:
-    """Run a statement under EXPLAIN ANALYZE in a transaction that is undone; return its nodes."""
+    """Run a statement's one plan under EXPLAIN ANALYZE, undo it, and return the plan's nodes."""
     async with world.pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
         try:
+            await conn.execute(f"PREPARE explained AS {STATEMENTS[name]}")
+            values = ", ".join(map(_literal, arguments))
             text = await conn.fetchval(
-                f"EXPLAIN (ANALYZE, FORMAT JSON) {STATEMENTS[name]}", *arguments
+                f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE explained({values})"
             )
+            await conn.execute("DEALLOCATE explained")
         finally:
             await transaction.rollback()
     return list(_nodes(json.loads(text)[0]["Plan"]))
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "'{" + ",".join(map(str, value)) + "}'"
+    return f"'{value}'"
 
 
 def _nodes(plan: dict[str, Any]) -> Any:
