@@ -22,7 +22,7 @@ class Settings:
     # Where links to outputs lead; the browser may show pictures from there.
     media_origin: str = "http://127.0.0.1:8081"
     max_upload_bytes: int = 512 * _MIB
-    # Pages that may be watched at once; each holds a connection and a stream of the history.
+    # Pages that may be watched at once; each holds a connection.
     max_streams: int = 256
     # Names by which the console may be called beside localhost and plain addresses.
     hosts: tuple[str, ...] = ()
