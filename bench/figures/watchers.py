@@ -29,14 +29,13 @@ _EVENTS, _QUICK_EVENTS = 100, 20
 _PAUSE_S = 0.05
 _LOG_TAIL_BYTES = 64 * 1024
 _BROWSERS = Spec("sse_watchers", [sys.executable, "-m", "bench.sse_watchers"])
-_ENV = {"ETAPA_CONSOLE_MAX_STREAMS": "5000"}
 
 
 async def measure(arena: Arena) -> AsyncIterator[Row]:
     """Yield the quantiles of both."""
     events = _QUICK_EVENTS if arena.amount.is_quick else _EVENTS
     services = ("observability", "console")
-    async with arena.etapa(services=services, env=_ENV) as (stack, client, _dsn):
+    async with arena.etapa(services=services) as (stack, client, _dsn):
         port = int(stack.address("console").rpartition(":")[2])
         log = stack.keeper("observability").program.log
         async with Contestant(_BROWSERS, {}) as browsers:
