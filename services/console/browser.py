@@ -47,10 +47,10 @@ class Browser(asyncio.Protocol):
 
     def tell(self, frame: Frame, flush: Flush) -> None:
         """Send a frame; a connection that is full is told later what `flush` says."""
-        if not self._is_full:
-            self._write(frame)
-        else:
+        if self._is_full or self._owed is not None:
             self._owe(flush)
+        else:
+            self._write(frame)
 
     def end(self) -> None:
         """End the stream from this side."""
