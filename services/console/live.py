@@ -93,9 +93,14 @@ class Live:
             self._browsers.discard(browser)
             channel.leave(browser)
             if channel.is_empty:
-                del self._channels[key]
-                self._followers[channel].cancel()
-                channel.end()
+                self._close_channel(key)
+
+    def _close_channel(self, key: tuple[str, ...]) -> None:
+        channel = self._channels.pop(key)
+        channel.end()
+        # None where `close` was first, because its handler was cut off at the end of the grace.
+        if (follower := self._followers.get(channel)) is not None:
+            follower.cancel()
 
     def _start(self, channel: Channel) -> None:
         follower = asyncio.create_task(channel.run(), name="follow")
