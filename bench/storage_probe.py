@@ -41,9 +41,10 @@ from services.observability.wire_intake import batch_from
 from services.queue import command as c
 from services.queue.callbacks import Callbacks, ReportedCallback
 from services.queue.claim import Claimed, claim_batch
+from services.queue.desk import CreateRequest
 from services.queue.domain import Change, JobStatus, Submission, TimeLimits
 from services.queue.event_stream import EventStream
-from services.queue.intake import CreateRequest, Intake
+from services.queue.intake import Intake
 from services.queue.ledger import Grant, Ledger
 from services.queue.operations import Operations
 from services.queue.policy import Policy
@@ -130,7 +131,7 @@ class StorageProbe:
         ref, task_id = uuid.uuid4().hex, str(made.FIRST_TASK + time.monotonic_ns())
         submission = made.submission_of(ref)
         user = USERS[number % len(USERS)]
-        job_id, _ = await self._intake.create(_create_request(ref, user, submission))
+        job_id = (await self._intake.create(_create_request(ref, user, submission))).job_id
         token = (await self._claim_of(job_id)).token
         del self._claims[job_id]
         run = self._transitions.run

@@ -33,6 +33,12 @@ def format_traceparent(context: SpanContext) -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+def plain_traceparent(text: str) -> str:
+    """Return a W3C traceparent as this package writes it; empty for anything malformed."""
+    context = parse_traceparent(text)
+    return format_traceparent(context) if context else ""
+
+
 def trace_id_of(traceparent: str) -> str:
     """Return the 32 hex digits of the trace; empty for anything malformed."""
     context = parse_traceparent(traceparent)

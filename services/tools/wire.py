@@ -7,7 +7,7 @@ import msgspec
 from etapa.queue.v1 import job_pb2, operations_pb2, queue_pb2
 from etapa.tools.v1 import tools_pb2
 from services.tools.media import PreparedMedia
-from services.tools.request import Chunk, RunRequest, Source
+from services.tools.request import Chunk, RunRequest, Source, display_name
 from services.tools.schema import json_schema
 from services.tools.sniff import ACCEPTED
 from services.tools.tool import AnyTool, MediaInput, MediaRef, Node, RunPlan, TimeLimits
@@ -72,6 +72,23 @@ def submission_to_proto(plan: RunPlan, media: list[PreparedMedia]) -> queue_pb2.
             queue_pb2.Adjustment(field=a.field, given=a.given, sent=a.sent, why=a.why.en)
             for a in plan.adjustments
         ],
+    )
+
+
+def creation_to_proto(
+    request: RunRequest, plan: RunPlan, input_json: str, traceparent: str
+) -> queue_pb2.CreateJobRequest:
+    """Return what makes the job; complete, if there is no media to wait for."""
+    return queue_pb2.CreateJobRequest(
+        request_id=request.request_id,
+        caller=request.caller,
+        user_id=request.user_id,
+        tool=request.tool,
+        variant=plan.variant,
+        input_json=input_json,
+        file_names={source.name: display_name(source) for source in request.sources},
+        ready=None if request.sources else submission_to_proto(plan, []),
+        traceparent=traceparent,
     )
 
 
