@@ -1,7 +1,6 @@
 """What surrounds every RPC: its span, the deadline rule, and the one place where errors end.
 
-Handlers are wrapped once per method, not once per call, since an interceptor chain costs more
-than the wrapped handler does.
+Handlers are wrapped when they are registered, since an interceptor costs something on every call.
 """
 
 from __future__ import annotations
@@ -64,31 +63,20 @@ class ServerSpan(Protocol):
 SpanStarter: TypeAlias = "Callable[[str, Context], ServerSpan]"
 
 
-class EdgeInterceptor(aio.ServerInterceptor):
-    """Wraps every handler: deadline rule, error table, span, and an orderly end on `drain()`."""
+class Edge:
+    """Wraps handlers: deadline rule, error table, span, and an orderly end on `drain()`."""
 
     def __init__(self, start_span: SpanStarter, log: Any = _log) -> None:
         self._start_span = start_span
         self._log = log
-        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
         self._streams: set[asyncio.Task[Any]] = set()
         self._calls: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Return the wrapped handler of the method."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = str(handler_call_details.method)
-        known = self._wrapped.get(method)
-        if known is None or known[0] is not handler:
-            known = self._wrapped[method] = (handler, self._wrap(method, handler))
-        return known[1]
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return the handler of a full method, `/package.Service/Method`, with all that."""
+        run = self._guard(method, _behavior_of(handler))
+        return _handler_like(handler, run, _reader(method, handler))
 
     async def drain(self, grace_s: float) -> None:
         """End streams without a deadline now, wait for other calls, end those left at the last."""
@@ -105,11 +93,6 @@ class EdgeInterceptor(aio.ServerInterceptor):
         for task in tuple(tasks):
             self._ended.add(task)
             task.cancel()
-
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        behavior = _behavior_of(handler)
-        run: Behavior = self._guard(method, behavior)
-        return _handler_like(handler, run, _reader(method, handler))
 
     def _guard(self, method: str, behavior: Behavior) -> Behavior:
         exempt = method in DEADLINE_EXEMPT
@@ -181,16 +164,44 @@ def _final_code(context: Context, failure: BaseException | None) -> grpc.StatusC
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+class _Messages:
+    """The messages of a stream, one by one.
+
+    grpc.aio's own iterator is an async generator. One that is not read to its end, as where the
+    first message is all there is to know, costs a task that closes it.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._read = context.read
+        self._ended = False
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._ended:
+            raise StopAsyncIteration
+        message = await self._read()
+        if message is aio.EOF:
+            self._ended = True
+            raise StopAsyncIteration
+        return message
+
+
 def _behavior_of(handler: Handler) -> Behavior:
     function: Any = (
         handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
     if function is None:
         raise TypeError("a gRPC handler without a function")
-    if inspect.isasyncgenfunction(function):
-        return _writer(function)
-    behavior: Behavior = function
-    return behavior
+    answer: Behavior = _writer(function) if inspect.isasyncgenfunction(function) else function
+    if not handler.request_streaming:
+        return answer
+
+    async def answer_stream(_iterator: Any, context: Context) -> Any:
+        return await answer(_Messages(context), context)
+
+    return answer_stream
 
 
 def _reader(method: str, handler: Handler) -> Callable[[bytes], Any]:

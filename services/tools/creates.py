@@ -8,7 +8,6 @@ is in it: those who came later go in a call of their own.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -30,12 +29,13 @@ PATIENCE_S = 0.25
 # What waits and what is under way, together.
 MOST_OPEN, MOST_OPEN_BYTES = 4096, 64 * 1024 * 1024
 _FRAME_BYTES = 16
-# Errors that say nothing of what was sent: it would fare no better in smaller parts.
-_ON_THE_WAY = frozenset(
+# Errors of a call that may lie in one of its requests, or in the size of all: smaller parts tell.
+_OF_CONTENT = frozenset(
     {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
     }
 )
 
@@ -54,8 +54,10 @@ class Creates:
     def __init__(self, queue: QueueClient, *, patience_s: float = PATIENCE_S) -> None:
         self._queue = queue
         self._patience_s = patience_s
-        self._clock = asyncio.get_running_loop().time
-        self._waiting: deque[_Wish] = deque()
+        # Asked for once: until Python 3.12 each question is a system call.
+        self._loop = asyncio.get_running_loop()
+        # In order of arrival.
+        self._waiting: dict[_Wish, None] = {}
         self._open = self._open_bytes = 0
         self._calls: set[asyncio.Task[None]] = set()
         # The call whose end those who wait are waiting for.
@@ -72,25 +74,20 @@ class Creates:
         size = request.ByteSize() + _FRAME_BYTES
         if self._open >= MOST_OPEN or self._open_bytes + size > MOST_OPEN_BYTES:
             raise QueueSlowError(self._open)
-        loop = asyncio.get_running_loop()
-        wish = _Wish(request, size, self._clock() + timeout_s, loop.create_future())
-        self._open += 1
-        self._open_bytes += size
-        self._waiting.append(wish)
+        until = self._loop.time() + timeout_s
+        wish = _Wish(request, size, until, self._loop.create_future())
+        self._count(wish, 1)
+        self._waiting[wish] = None
         if self._awaited is None:
             self._call()
+        deadline = self._loop.call_at(until, _give_up, wish)
         try:
-            async with asyncio.timeout_at(wish.until):
-                return await wish.done
-        except TimeoutError as error:
-            raise DeadlineExceededError(
-                "The queue gave no answer in time. Read the state again before repeating.",
-                reason="DEADLINE_EXCEEDED",
-                code=grpc.StatusCode.DEADLINE_EXCEEDED,
-            ) from error
+            return await wish.done
         finally:
-            self._open -= 1
-            self._open_bytes -= size
+            deadline.cancel()
+            if wish in self._waiting:
+                del self._waiting[wish]
+                self._count(wish, -1)
 
     async def drain(self) -> None:
         """Wait until nothing waits or is under way."""
@@ -98,9 +95,9 @@ class Creates:
             await asyncio.wait(self._calls)
 
     def _call(self) -> None:
-        call = self._awaited = asyncio.create_task(self._send_next(), name="creates")
+        call = self._awaited = self._loop.create_task(self._send_next(), name="creates")
         self._calls.add(call)
-        patience = asyncio.get_running_loop().call_later(self._patience_s, self._go_on, call)
+        patience = self._loop.call_later(self._patience_s, self._go_on, call)
         call.add_done_callback(lambda _call: patience.cancel())
         call.add_done_callback(self._calls.discard)
         call.add_done_callback(self._go_on)
@@ -113,22 +110,30 @@ class Creates:
                 self._call()
 
     async def _send_next(self) -> None:
-        if batch := self._next_batch():
-            await self._send(batch)
+        batch = self._next_batch()
+        try:
+            if batch:
+                await self._send(batch)
+        finally:
+            for wish in batch:
+                self._count(wish, -1)
 
     def _next_batch(self) -> list[_Wish]:
         batch: list[_Wish] = []
         room = MOST_BYTES
-        while self._waiting and len(batch) < MOST_CREATES:
-            wish = self._waiting[0]
-            if wish.done.done():  # its caller has left
-                self._waiting.popleft()
-                continue
-            if batch and wish.bytes > room:
+        for wish in self._waiting:
+            if len(batch) >= MOST_CREATES or (batch and wish.bytes > room):
                 break
-            room -= wish.bytes
-            batch.append(self._waiting.popleft())
+            if not wish.done.done():  # or else its caller is about to leave
+                room -= wish.bytes
+                batch.append(wish)
+        for wish in batch:
+            del self._waiting[wish]
         return batch
+
+    def _count(self, wish: _Wish, by: int) -> None:
+        self._open += by
+        self._open_bytes += by * wish.bytes
 
     async def _send(self, batch: Sequence[_Wish]) -> None:
         try:
@@ -138,19 +143,19 @@ class Creates:
                 wish.done.cancel()
             raise
         except Exception as error:
-            if len(batch) == 1 or not _may_be_of_one(error):
-                _answer(batch, [copy(error) for _ in batch])
-                return
-            half = len(batch) // 2
-            await self._send(batch[:half])
-            await self._send(batch[half:])
+            if len(batch) > 1 and _may_be_of_one(error):
+                half = len(batch) // 2
+                await self._send(batch[:half])
+                await self._send(batch[half:])
+            else:
+                _answer(batch, [_own(error) for _ in batch])
         else:
             _answer(batch, results)
 
     async def _create_all(
         self, batch: Sequence[_Wish]
     ) -> Sequence[queue_pb2.CreateJobResponse | EtapaError]:
-        left_s = max(wish.until for wish in batch) - self._clock()
+        left_s = max(wish.until for wish in batch) - self._loop.time()
         # Not below the first caller's span, whose trace tells of one job.
         with start_span("create jobs", parent="", kind=SpanKind.PRODUCER) as span:
             span.link(wish.request.traceparent for wish in batch)
@@ -159,9 +164,23 @@ class Creates:
             )
 
 
+def _give_up(wish: _Wish) -> None:
+    if not wish.done.done():
+        error = DeadlineExceededError(
+            "The queue gave no answer in time. Read the state again before repeating.",
+            reason="DEADLINE_EXCEEDED",
+            code=grpc.StatusCode.DEADLINE_EXCEEDED,
+        )
+        wish.done.set_exception(error)
+
+
 def _may_be_of_one(error: Exception) -> bool:
-    """Tell whether one request, or the size of all together, may be what failed the call."""
-    return not isinstance(error, EtapaError) or error.code not in _ON_THE_WAY
+    return not isinstance(error, EtapaError) or error.code in _OF_CONTENT
+
+
+def _own(error: Exception) -> Exception:
+    """Return an error that one caller may raise beside the others."""
+    return copy(error) if isinstance(error, EtapaError) else error
 
 
 def _answer(
