@@ -42,9 +42,10 @@ from services.queue import command as c
 from services.queue.callbacks import Callbacks, ReportedCallback
 from services.queue.claim import Claimed, Claims, Entrances
 from services.queue.crew import Crew
+from services.queue.desk import CreateRequest
 from services.queue.domain import Change, JobStatus, Submission, TimeLimits
 from services.queue.event_stream import EventStream
-from services.queue.intake import CreateRequest, Intake
+from services.queue.intake import Intake
 from services.queue.launch import Launcher
 from services.queue.ledger import Grant, Ledger
 from services.queue.operations import Operations
@@ -138,7 +139,7 @@ class StorageProbe:
         ref, task_id = uuid.uuid4().hex, str(made.FIRST_TASK + time.monotonic_ns())
         submission = made.submission_of(ref)
         user = USERS[number % len(USERS)]
-        job_id, _ = await self._intake.create(_create_request(ref, user, submission))
+        job_id = (await self._intake.create(_create_request(ref, user, submission))).job_id
         token = (await self._claim_of(job_id)).token
         del self._claims[job_id]
         run = self._transitions.run

@@ -53,6 +53,8 @@ class Counter:
         policy: Policy,
     ) -> None:
         self.changes: list[Change] = []
+        # The places in the queue of those who joined it, 1 to MAX_EXACT_POSITION + 1.
+        self.places: dict[UUID, int] = {}
         self.enqueue_seq = enqueue_seq
         # The queue as the first of them met it.
         self.met = queue
@@ -92,6 +94,7 @@ class Counter:
             return
         self.enqueue_seq += 1
         length = min(self._queue.queue_length + 1, MAX_EXACT_POSITION + 1)
+        self.places[job.id] = length
         self._queue = replace(self._queue, queue_length=length)
         for bucket, amount in (job.charge or {}).items():
             self._balances[job.user_id][bucket] -= amount

@@ -19,8 +19,9 @@ import asyncpg
 from etapa_client.names import STEP_NAMES
 from services.queue import store
 from services.queue.claim import Claimed, Claims
+from services.queue.desk import CreateRequest
 from services.queue.domain import JobState, MediaFile, Node, Submission
-from services.queue.intake import CreateRequest, Intake
+from services.queue.intake import Intake
 from services.queue.launch import Launcher
 from services.queue.policy import Policy
 from services.queue.recorder import Recorder
@@ -67,7 +68,7 @@ class QueueWorld:
         self, user_id: str = "ana", tool: str = "upscaler", request_id: str = ""
     ) -> UUID:
         """Admit a job."""
-        return (await self.intake.create(request(user_id, tool, request_id)))[0]
+        return (await self.intake.create(request(user_id, tool, request_id))).job_id
 
     async def enqueue(self, user_id: str = "ana", tool: str = "upscaler") -> UUID:
         """Admit and complete a job."""

@@ -82,6 +82,9 @@ class _Queue(queue_pb2_grpc.QueueServiceServicer):
     async def CreateJob(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
+    async def CreateJobs(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     async def SubmitJob(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
