@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -56,6 +56,8 @@ class Counter:
         # The places in the queue of those who joined it, 1 to MAX_EXACT_POSITION + 1.
         self.places: dict[UUID, int] = {}
         self.enqueue_seq = enqueue_seq
+        # The queue as the first of them met it.
+        self.met = queue
         self._balances = balances
         self._queue = queue
         self._now = now
@@ -93,7 +95,7 @@ class Counter:
         self.enqueue_seq += 1
         length = min(self._queue.queue_length + 1, MAX_EXACT_POSITION + 1)
         self.places[job.id] = length
-        self._queue = QueueView(self._queue.slots_available, self._queue.global_running, length)
+        self._queue = replace(self._queue, queue_length=length)
         for bucket, amount in (job.charge or {}).items():
             self._balances[job.user_id][bucket] -= amount
 

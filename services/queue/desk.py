@@ -16,6 +16,7 @@ from services.queue.counter import Completion
 from services.queue.domain import (
     Change,
     JobState,
+    JobStatus,
     RequestIdReusedError,
     Submission,
     TimeLimits,
@@ -67,7 +68,11 @@ class Admitted(NamedTuple):
 
 
 class Desk:
-    """One batch of admissions. `completed` and `places` are set by whoever completes `ready`."""
+    """One batch of admissions.
+
+    Whoever completes `ready` sets `completed`, the changes after their admission in order, and
+    `places`.
+    """
 
     def __init__(
         self,
@@ -145,7 +150,7 @@ def _new_job(request: CreateRequest, cost: int, limits: TimeLimits) -> NewJob:
 
 
 def _view(new: NewJob, job: JobState, place: int) -> JobView:
-    """Return what a read after the commit would, of a job that has no attempt yet."""
+    """Return what a read after the commit would, of a job that the provider does not know yet."""
     return JobView(
         id=new.id,
         tool=new.tool,
@@ -156,7 +161,7 @@ def _view(new: NewJob, job: JobState, place: int) -> JobView:
         failed_at_step=job.failed_at_step,
         error_message=job.error_message,
         error_class=job.error_class,
-        position=place,
+        position=place if job.status is JobStatus.QUEUED else 0,
         attempt=job.attempt,
         cost=job.cost,
         created_at=job.created_at,
@@ -169,7 +174,7 @@ def _view(new: NewJob, job: JobState, place: int) -> JobView:
         seq=job.seq,
         task_id="",
         input_json=new.input_json,
-        phase=None,
+        phase=job.current.phase if job.current else None,
         accepted_at=None,
         typical_run_s=None,
     )

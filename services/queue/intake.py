@@ -12,9 +12,11 @@ from datetime import datetime
 from uuid import UUID
 
 from services.queue import store
+from services.queue.claim import Entrance, Entrances
 from services.queue.counter import Completion, Counter, open_counter
 from services.queue.desk import Admitted, CreateRequest, Desk, Taken
 from services.queue.domain import (
+    Change,
     JobNotFinalError,
     JobNotFoundError,
     JobNotRetryableError,
@@ -22,7 +24,7 @@ from services.queue.domain import (
     Submission,
     TooManyActiveJobsError,
 )
-from services.queue.transitions import Transitions
+from services.queue.transitions import Transitions, merge_changes
 from services.runtime.batch import Batcher
 from services.runtime.db import Connection, transaction
 
@@ -30,10 +32,20 @@ _SHOWN_ACTIVE_JOBS = 10
 
 
 class Intake:
-    """Admits and completes jobs. `active_limit` is how many a user may have open at a time."""
+    """Admits and completes jobs. `active_limit` is how many a user may have open at a time.
 
-    def __init__(self, transitions: Transitions, active_limit: int, global_limit: int) -> None:
+    By `entrances`, if given, jobs start in the commit that completes them where nobody waits.
+    """
+
+    def __init__(
+        self,
+        transitions: Transitions,
+        active_limit: int,
+        global_limit: int,
+        entrances: Entrances | None = None,
+    ) -> None:
         self._transitions = transitions
+        self._entrances = entrances or Entrances()
         self._active_limit = active_limit
         self._global_limit = global_limit
         self._creates: Batcher[CreateRequest, Admitted] = Batcher(self._create_batch, name="create")
@@ -108,26 +120,36 @@ class Intake:
 
     async def _create_batch(self, requests: Sequence[CreateRequest]) -> list[Admitted | Exception]:
         users = {request.user_id for request in requests}
-        has_ready = any(request.submission for request in requests)
-        async with transaction(self._transitions.pool) as conn:
-            enqueue_seq = await store.lock_gate(conn) if has_ready else 0
-            prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
-            await store.ensure_users(conn, users)
-            active = await store.lock_users(conn, users)
-            known = await store.find_requests(conn, [r.key for r in requests])
-            now, policy = self._transitions.clock(), self._transitions.policy
-            desk = Desk(now, policy, self._active_limit, prices, active, known)
-            results = [desk.admit(request) for request in requests]
-            created = [change for _, change in desk.admitted]
-            if created:
-                await store.insert_jobs(conn, desk.admitted)
-                await self._complete_new(conn, desk, enqueue_seq)
-                await store.write_changes(conn, desk.completed, now, created=created)
-            await self._name_active_jobs(conn, results)
-        self._transitions.announce([*created, *desk.completed])
+        ready = sum(request.submission is not None for request in requests)
+        with self._entrances.open(ready) as entrance:
+            async with transaction(self._transitions.pool) as conn:
+                enqueue_seq = await store.lock_gate(conn) if ready else 0
+                prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
+                await store.ensure_users(conn, users)
+                active = await store.lock_users(conn, users)
+                known = await store.find_requests(conn, [r.key for r in requests])
+                now, policy = self._transitions.clock(), self._transitions.policy
+                desk = Desk(now, policy, self._active_limit, prices, active, known)
+                results = [desk.admit(request) for request in requests]
+                changes = await self._enter(conn, desk, enqueue_seq, entrance)
+                await self._name_active_jobs(conn, results)
+        self._transitions.announce(changes)
         return desk.answers(results)
 
-    async def _complete_new(self, conn: Connection, desk: Desk, enqueue_seq: int) -> None:
+    async def _enter(
+        self, conn: Connection, desk: Desk, enqueue_seq: int, entrance: Entrance
+    ) -> list[Change]:
+        """Write the admitted jobs, each as far as it gets at once."""
+        if not desk.admitted:
+            return []
+        await self._complete_new(conn, desk, enqueue_seq, entrance)
+        changes = merge_changes([*(change for _, change in desk.admitted), *desk.completed])
+        await store.insert_jobs(conn, [new for new, _ in desk.admitted], changes, desk.now)
+        return changes
+
+    async def _complete_new(
+        self, conn: Connection, desk: Desk, enqueue_seq: int, entrance: Entrance
+    ) -> None:
         """Complete those of the jobs just admitted that wait for nothing."""
         if not desk.ready:
             return
@@ -138,7 +160,8 @@ class Intake:
         for job, completion in desk.ready:
             counter.complete(job, completion, inputs)
         await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        desk.completed, desk.places = counter.changes, counter.places
+        started = await entrance.claim(conn, counter.changes, counter.met, desk.now)
+        desk.completed, desk.places = [*counter.changes, *started], counter.places
 
     async def _open_counter(
         self, conn: Connection, users: set[str], enqueue_seq: int, now: datetime
@@ -157,18 +180,28 @@ class Intake:
             results[i] = TooManyActiveJobsError(error.user_id, self._active_limit, jobs)
 
     async def _submit_batch(self, items: Sequence[Completion]) -> list[Exception | None]:
-        transitions, ids = self._transitions, [item.job_id for item in items]
-        async with transaction(transitions.pool) as conn:
-            enqueue_seq = await store.lock_gate(conn)
-            jobs = await store.lock_jobs(conn, ids)
-            users = {job.user_id for job in jobs.values()}
-            await store.lock_users(conn, users)
-            inputs = await store.read_inputs(conn, ids)
-            now = transitions.clock()
-            counter = await self._open_counter(conn, users, enqueue_seq, now)
-            results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
-            if counter.changes:
-                await store.write_changes(conn, counter.changes, now)
-                await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        transitions.announce(counter.changes)
+        with self._entrances.open(len(items)) as entrance:
+            async with transaction(self._transitions.pool) as conn:
+                results, changes = await self._submit(conn, items, entrance)
+        self._transitions.announce(changes)
         return results
+
+    async def _submit(
+        self, conn: Connection, items: Sequence[Completion], entrance: Entrance
+    ) -> tuple[list[Exception | None], list[Change]]:
+        ids = [item.job_id for item in items]
+        enqueue_seq = await store.lock_gate(conn)
+        jobs = await store.lock_jobs(conn, ids)
+        users = {job.user_id for job in jobs.values()}
+        await store.lock_users(conn, users)
+        inputs = await store.read_inputs(conn, ids)
+        now = self._transitions.clock()
+        counter = await self._open_counter(conn, users, enqueue_seq, now)
+        results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
+        if not counter.changes:
+            return results, []
+        started = await entrance.claim(conn, counter.changes, counter.met, now)
+        changes = merge_changes([*counter.changes, *started])
+        await store.write_changes(conn, changes, now)
+        await store.set_enqueue_seq(conn, counter.enqueue_seq)
+        return results, changes

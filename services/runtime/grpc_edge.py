@@ -233,6 +233,12 @@ def _writer(generate: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Be
     return write_all
 
 
+def _serializer(handler: Handler) -> Callable[[Any], bytes]:
+    serialize: Any = handler.response_serializer
+    # What many streams are sent is handed in as bytes, serialised once.
+    return lambda message: message if type(message) is bytes else serialize(message)
+
+
 def _handler_like(handler: Handler, run: Behavior, read: Callable[[bytes], Any]) -> Handler:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -240,5 +246,5 @@ def _handler_like(handler: Handler, run: Behavior, read: Callable[[bytes], Any])
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[(bool(handler.request_streaming), bool(handler.response_streaming))]
-    made: Handler = make(run, read, handler.response_serializer)
+    made: Handler = make(run, read, _serializer(handler))
     return made

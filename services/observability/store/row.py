@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.observability.body import Kept
-from services.observability.domain import Kind, Status, Step
+from services.observability.domain import Event, Kind, Status, Step
 from services.observability.fold import Projection
 
 
@@ -143,6 +143,20 @@ def event_of(record: Any) -> StoredEvent:
         record["details"],
         record["trace_id"],
         record["body"],
+    )
+
+
+def stored(event: Event) -> StoredEvent:
+    """Return an event that has just been stored as it will be read, but for spaces in `details`."""
+    return StoredEvent(
+        event.job_id,
+        event.seq,
+        event.attempt,
+        event.occurred_at,
+        event.kind,
+        event.details,
+        event.trace_id,
+        event.body,
     )
 
 
