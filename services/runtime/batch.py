@@ -58,6 +58,10 @@ class Batcher(Generic[Item, Result]):
 
         A cancelled caller does not take its item back: it may still be committed.
         """
+        return await self.put(item)
+
+    def put(self, item: Item) -> asyncio.Future[Result]:
+        """Run one item; what is returned ends as `submit` would, without a task to wait in."""
         if (loop := self._loop) is None:
             # Asked for once: until Python 3.12 each question is a system call.
             loop = self._loop = asyncio.get_running_loop()
@@ -67,7 +71,7 @@ class Batcher(Generic[Item, Result]):
         self._waiting.append(entry)
         if self._worker is None:
             self._worker = loop.create_task(self._work(), name=f"batcher:{self._name}")
-        return await entry.done
+        return entry.done
 
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from services.runtime.db import AWAY_ERRORS, Connection, Pool
 from services.runtime.failpoints import failpoint
 from services.runtime.log import get_log
 from services.webhook import store
-from services.webhook.domain import Delivery
+from services.webhook.domain import Delivery, Peer
+from services.webhook.held import Passage
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -30,20 +31,20 @@ LANES = 2
 
 
 class Inbox:
-    """Keeps deliveries. `on_kept` is called after each commit."""
+    """Keeps deliveries, and gives them to `passage` after the commit."""
 
-    def __init__(self, pool: Pool, *, timeout_s: float, on_kept: Callable[[], None]) -> None:
-        self._lanes = [_Lane(pool, timeout_s, on_kept) for _ in range(LANES)]
+    def __init__(self, pool: Pool, passage: Passage, *, timeout_s: float) -> None:
+        self._lanes = [_Lane(pool, passage, timeout_s) for _ in range(LANES)]
 
-    def keep(self, delivery: Delivery) -> Awaitable[None]:
-        """Return once the delivery is committed.
+    def keep(self, delivery: Delivery) -> asyncio.Future[None]:
+        """Keep a delivery; the future ends once it is committed.
 
-        Raises `UnavailableError` where that can't be said, within twice the time-out (a batch
-        under way, then its own); it may still have been kept, and the sender repeats it.
+        It ends with `UnavailableError` where that can't be said, within twice the time-out (a
+        batch under way, then its own); it may still have been kept, and the sender repeats it.
         """
         # An idle lane, or else the one that will be done first.
         lane = min(self._lanes, key=_turn_of)
-        return lane.batcher.submit(delivery)
+        return lane.batcher.put(delivery)
 
     async def close(self) -> None:
         """Finish what is under way and give the connections back."""
@@ -54,10 +55,10 @@ class Inbox:
 class _Lane:
     """One connection and the batches that go over it, one at a time."""
 
-    def __init__(self, pool: Pool, timeout_s: float, on_kept: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, passage: Passage, timeout_s: float) -> None:
         self._pool = pool
+        self._passage = passage
         self._timeout_s = timeout_s
-        self._on_kept = on_kept
         self._held: PoolConnectionProxy[asyncpg.Record] | None = None
         self.batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
         # When the batch under way began, by the loop's clock; 0 for none.
@@ -84,17 +85,21 @@ class _Lane:
         oldest = datetime.now(UTC) - timedelta(seconds=self._timeout_s)
         if deliveries[0].received_at < oldest:
             raise TimeoutError
+        holders = self._passage.open_now()
+        held_until = self._passage.held_until(holders)
         for part in _parts(deliveries):
-            await self._insert(part)
+            await self._insert(part, held_until)
         log.debug("callbacks_kept", count=len(deliveries), first=str(deliveries[0].delivery_id))
         failpoint("callback_stored")
-        self._on_kept()
+        self._passage.pass_on(deliveries, holders)
 
-    async def _insert(self, deliveries: Sequence[Delivery]) -> None:
+    async def _insert(
+        self, deliveries: Sequence[Delivery], held_until: Mapping[Peer, datetime]
+    ) -> None:
         for attempt in range(1, TRIES + 1):
             try:
                 conn = await self._connection()
-                await store.insert_deliveries(conn, deliveries, self._timeout_s)
+                await store.insert_deliveries(conn, deliveries, held_until, self._timeout_s)
             except AWAY_ERRORS as error:
                 log.warning("inbox_unreachable", count=len(deliveries), error=repr(error))
                 await self._drop()

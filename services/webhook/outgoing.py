@@ -17,7 +17,7 @@ from services.runtime.redact import mask, redact_bytes
 from services.runtime.text import without_nul
 from services.runtime.tracing import trace_id_of
 from services.webhook.domain import Delivery, split_headers
-from services.webhook.forward import Send
+from services.webhook.offer import Send
 
 Message = TypeVar("Message")
 Report = Callable[[Sequence[queue_pb2.Callback]], Awaitable[object]]

@@ -17,11 +17,33 @@ _SQL = load_statements(__file__)
 
 
 async def insert_deliveries(
-    conn: Connection, deliveries: Sequence[Delivery], timeout_s: float
+    conn: Connection,
+    deliveries: Sequence[Delivery],
+    held_until: Mapping[Peer, datetime],
+    timeout_s: float,
 ) -> None:
-    """Keep deliveries durably, all or none, in one statement. Idempotent."""
+    """Keep deliveries durably, all or none, in one statement. Idempotent.
+
+    `held_until` names every peer that is to hear of them, and when the table tells it at last.
+    """
     columns = zip(*deliveries, strict=True)
-    await conn.execute(_SQL["insert_deliveries"], *columns, timeout=timeout_s)
+    peers, due = list(held_until), list(held_until.values())
+    await conn.execute(_SQL["insert_deliveries"], *columns, peers, due, timeout=timeout_s)
+
+
+async def release_all(conn: Connection) -> None:
+    """Make due what was held by gateways that ended, and by others, who repeat a little then."""
+    await conn.execute(_SQL["release_all"])
+
+
+async def release_forwards(conn: Connection, peer: Peer, ids: Sequence[uuid.UUID]) -> None:
+    """Make due what this gateway held for a peer."""
+    await conn.execute(_SQL["release_forwards"], peer.value, ids)
+
+
+async def delete_told(conn: Connection, ids: Sequence[uuid.UUID]) -> None:
+    """Delete deliveries that every peer has acknowledged."""
+    await conn.execute(_SQL["delete_told"], ids)
 
 
 async def claim_deliveries(

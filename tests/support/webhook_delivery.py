@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
+from services.runtime.db import Connection
 from services.runtime.ids import new_id
-from services.webhook.domain import Delivery, join_headers
+from services.webhook import store
+from services.webhook.domain import Delivery, Peer, join_headers
 
 TRACEPARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -27,3 +30,9 @@ def a_delivery(
         received_at=datetime.now(UTC),
         traceparent=TRACEPARENT,
     )
+
+
+async def keep(conn: Connection, deliveries: Sequence[Delivery], *, held_s: float = -1) -> None:
+    """Keep deliveries, due at once to both peers unless a gateway holds them for so long."""
+    until = datetime.now(UTC) + timedelta(seconds=held_s)
+    await store.insert_deliveries(conn, deliveries, dict.fromkeys(Peer, until), 10)

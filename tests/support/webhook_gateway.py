@@ -125,7 +125,11 @@ async def running_gateway(env: Mapping[str, str]) -> AsyncIterator[int]:
     client = EtapaClient(queue=settings.queue_address, observability=settings.observability_address)
     gateway = Gateway(settings, pool, client)
     server = HttpServer(
-        settings.listen, gateway.app, raw_bodies=True, idle_timeout_s=settings.idle_timeout_s
+        settings.listen,
+        gateway.app,
+        raw_bodies=True,
+        idle_timeout_s=settings.idle_timeout_s,
+        front=gateway.front,
     )
     work = asyncio.create_task(gateway.work())
     try:

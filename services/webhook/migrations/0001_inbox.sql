@@ -44,7 +44,8 @@ CREATE TABLE webhook.forwards (
     delivery_id uuid NOT NULL,
     -- bytes of the inbox row, for batches of bounded size
     size_bytes  int NOT NULL,
-    -- set aside until then, after the peer refused this one delivery
+    -- not due before: until then the gateway that took the delivery passes it on from memory, or
+    -- it is set aside, after the peer refused this one delivery
     retry_at    timestamptz NOT NULL DEFAULT '-infinity',
     refusals    int NOT NULL DEFAULT 0,
     PRIMARY KEY (peer, delivery_id)
