@@ -15,7 +15,6 @@ from services.runninghub.report import TaskReport, TaskState
 from services.runninghub.task_v1 import outputs_v1_from_json
 from services.runninghub.wire import task_from_json
 
-
 # Of a task these say nothing that a hint holds, and reading them is half the work.
 _LONG = frozenset({"failedReason", "promptTips", "usage"})
 

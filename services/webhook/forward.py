@@ -2,7 +2,7 @@
 
 One loop a peer, each independent of the other. What this process has just kept is sent from
 memory; what is left (its peer was away or refused it, its gateway was killed) is found in the
-table. There deliveries are locked, not leased, while they are under way: several gateways share
+inbox. There deliveries are locked, not leased, while they are under way: several gateways share
 the work. The peers know deliveries by their id, so sending one twice is harmless.
 """
 
@@ -30,7 +30,7 @@ log = get_log(__name__)
 
 BATCH = 250
 BATCH_BYTES = 5 * 1024 * 1024 // 2
-# What waits in memory for one peer; beyond it, callbacks wait in the table alone.
+# What waits in memory for one peer; beyond it, callbacks wait in the tables alone.
 MOST_HELD = 2_000
 MOST_HELD_BYTES = 16 * 1024 * 1024
 FIRST_BACKOFF_S = 0.1
@@ -74,13 +74,13 @@ class Forwarder:
         )
 
     def take(self, held: Sequence[Held]) -> None:
-        """Pass on from memory what is kept now, and held in the table for as long."""
+        """Pass on from memory what has just been kept."""
         self._held.extend(held)
         self._held_bytes += sum(one.delivery.size_bytes for one in held)
         self._new.set()
 
     def look(self) -> None:
-        """Hint that the table has something new. A lost hint costs one poll interval."""
+        """Hint that the tables have something new. A lost hint costs one poll interval."""
         self._must_look = True
         self._new.set()
 
@@ -110,23 +110,18 @@ class Forwarder:
             else:
                 await self._wait()
 
-    async def let_go(self) -> None:
-        """Leave to the table, due at once, what is in memory."""
-        leaving = list(self._held)
-        if leaving:
-            async with self._pool.acquire() as conn:
-                ids = [one.delivery.delivery_id for one in leaving]
-                await store.release_forwards(conn, self.peer, ids)
-        for one in leaving:
-            self._drop(one)
-            one.end(None)
-        self._must_look = True
+    def let_go(self) -> None:
+        """Leave to the inbox what is in memory."""
+        for one in list(self._held):
+            self._end(one, is_told=False)
 
     async def turn(self, most: int = BATCH) -> bool:
-        """Forward a batch from the table, of at most so many; say if more may be due.
+        """Forward a batch from the inbox, of at most so many; say if more may be due.
 
         Raises what stopped it.
         """
+        async with self._pool.acquire() as conn:
+            await store.move_due(conn, datetime.now(UTC), most)
         async with transaction(self._pool) as conn:
             claimed = await store.claim_deliveries(
                 conn, self.peer, datetime.now(UTC), most, BATCH_BYTES
@@ -139,12 +134,12 @@ class Forwarder:
         return bool(verdict.acknowledged)
 
     async def _step(self) -> bool:
-        """Take one turn over the table where that is due, and one over memory; say if any worked.
+        """Take one turn over the inbox where that is due, and one over memory; say if any worked.
 
-        Memory does not wait for a table that is full: who has just called waits for an answer.
+        Memory does not wait for an inbox that is full: who has just called waits for an answer.
         """
         if self._failures:
-            await self.let_go()
+            self.let_go()
         has_worked = False
         if self._must_look:
             self._must_look = False
@@ -172,24 +167,22 @@ class Forwarder:
         return batch
 
     async def _pass_on(self, batch: Sequence[Held]) -> None:
-        """Send a batch from memory; what is not told stays there, for `let_go`."""
+        """Send a batch from memory; what is not tried stays there, for `let_go`.
+
+        What is refused is offered again from the inbox, which counts refusals.
+        """
         verdict = await offer(self._send, [one.delivery for one in batch])
-        if verdict.refused:
-            async with transaction(self._pool) as conn:
-                first_time = [Claimed(delivery, 0) for delivery, _ in verdict.refused]
-                await self._set_aside(conn, verdict, first_time)
         refused = {delivery.delivery_id for delivery, _ in verdict.refused}
-        tried = len(verdict.acknowledged) + len(refused)
-        for one in batch[:tried]:
-            self._drop(one)
-            one.end(None if one.delivery.delivery_id in refused else self.peer)
+        for one in batch[: len(verdict.acknowledged) + len(refused)]:
+            self._end(one, is_told=one.delivery.delivery_id not in refused)
         self._log_forwarded(verdict)
         verdict.raise_if_away()
 
-    def _drop(self, one: Held) -> None:
+    def _end(self, one: Held, *, is_told: bool) -> None:
         # They leave in the order in which they came.
         self._held.popleft()
         self._held_bytes -= one.delivery.size_bytes
+        one.end(self.peer, is_told=is_told)
 
     async def _settle(self, conn: Connection, verdict: Verdict, claimed: Sequence[Claimed]) -> None:
         await self._set_aside(conn, verdict, claimed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ from services.runtime.db import AWAY_ERRORS, Connection, Pool
 from services.runtime.failpoints import failpoint
 from services.runtime.log import get_log
 from services.webhook import store
-from services.webhook.domain import Delivery, Peer
-from services.webhook.held import Passage
+from services.webhook.domain import Delivery
+from services.webhook.held import Passage, held_until
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -86,20 +86,18 @@ class _Lane:
         if deliveries[0].received_at < oldest:
             raise TimeoutError
         holders = self._passage.open_now()
-        held_until = self._passage.held_until(holders)
+        until = held_until(holders)
         for part in _parts(deliveries):
-            await self._insert(part, held_until)
+            await self._insert(part, until)
         log.debug("callbacks_kept", count=len(deliveries), first=str(deliveries[0].delivery_id))
         failpoint("callback_stored")
-        self._passage.pass_on(deliveries, holders)
+        self._passage.hold(deliveries, holders)
 
-    async def _insert(
-        self, deliveries: Sequence[Delivery], held_until: Mapping[Peer, datetime]
-    ) -> None:
+    async def _insert(self, deliveries: Sequence[Delivery], until: datetime) -> None:
         for attempt in range(1, TRIES + 1):
             try:
                 conn = await self._connection()
-                await store.insert_deliveries(conn, deliveries, held_until, self._timeout_s)
+                await store.insert_arrivals(conn, deliveries, until, self._timeout_s)
             except AWAY_ERRORS as error:
                 log.warning("inbox_unreachable", count=len(deliveries), error=repr(error))
                 await self._drop()

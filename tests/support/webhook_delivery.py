@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from services.runtime.db import Connection
 from services.runtime.ids import new_id
@@ -32,7 +32,7 @@ def a_delivery(
     )
 
 
-async def keep(conn: Connection, deliveries: Sequence[Delivery], *, held_s: float = -1) -> None:
-    """Keep deliveries, due at once to both peers unless a gateway holds them for so long."""
-    until = datetime.now(UTC) + timedelta(seconds=held_s)
-    await store.insert_deliveries(conn, deliveries, dict.fromkeys(Peer, until), 10)
+async def keep(conn: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Keep deliveries in the inbox, due to both peers."""
+    await store.insert_arrivals(conn, deliveries, datetime.now(UTC), 10)
+    await store.move_arrivals(conn, [one.delivery_id for one in deliveries], set(Peer))

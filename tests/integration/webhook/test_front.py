@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from services.runtime.db import open_pool
 from services.webhook import front
 from services.webhook.front import CallbackFront
-from services.webhook.held import Passage, Settler
+from services.webhook.held import Passage
 from services.webhook.inbox import Inbox
 from tests.integration.webhook.conftest import Lone
 from tests.support.waiting import eventually
@@ -107,7 +107,7 @@ async def test_who_reads_no_answers_is_not_read_for_ever(dsn: str) -> None:
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     pool = await open_pool(dsn, "webhook")
-    inbox = Inbox(pool, Passage(Settler(pool), ()), timeout_s=5)
+    inbox = Inbox(pool, Passage(pool, ()), timeout_s=5)
     edge = CallbackFront(inbox, max_bytes=1024, idle_timeout_s=60)
     loop = asyncio.get_running_loop()
     await loop.connect_accepted_socket(edge.over(asyncio.Protocol), ours)

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.runtime.db import Connection
 from services.runtime.sql import load_statements
 from services.webhook import store
 from services.webhook.domain import Peer
@@ -34,7 +35,7 @@ async def test_a_delivery_inserted_twice_is_kept_once(dsn: str) -> None:
     try:
         delivery = a_delivery()
         for _ in range(2):
-            await keep(conn, [delivery])
+            await store.insert_arrivals(conn, [delivery], datetime.now(UTC), 5)
         assert await store.read_backlog(conn, 10) == {Peer.OBSERVABILITY: 1, Peer.QUEUE: 1}
     finally:
         await conn.close()
@@ -68,41 +69,56 @@ async def test_a_claim_keeps_to_its_bytes_but_takes_one_at_least(dsn: str) -> No
     assert sizes == [1, 2, 5]
 
 
-async def test_what_a_gateway_holds_is_nobody_elses_until_it_is_released(dsn: str) -> None:
+async def test_what_a_gateway_holds_is_nobody_elses_until_its_time_is_over(dsn: str) -> None:
     conn = await asyncpg.connect(dsn)
     now = datetime.now(UTC)
-
-    async def due_to_the_queue(moment: datetime) -> list[bytes]:
-        claimed = await store.claim_deliveries(conn, Peer.QUEUE, moment, 9, 9999)
-        return [one.delivery.body for one in claimed]
-
     try:
-        one, two, refused = (a_delivery(body) for body in (b"1", b"2", b"3"))
-        await keep(conn, [one, two, refused], held_s=60)
-        await store.postpone_forward(
-            conn, Peer.QUEUE, refused.delivery_id, now + timedelta(seconds=90)
-        )
-        assert await due_to_the_queue(now) == []
-        assert await due_to_the_queue(now + timedelta(seconds=61)) == [b"1", b"2"]
-        await store.release_forwards(conn, Peer.QUEUE, [one.delivery_id])
-        assert await due_to_the_queue(now) == [b"1"]
-        await store.release_all(conn)
-        assert await due_to_the_queue(now) == [b"1", b"2"]
+        held, loose = a_delivery(b"held"), a_delivery(b"loose")
+        await store.insert_arrivals(conn, [held], now + timedelta(seconds=60), 5)
+        await store.insert_arrivals(conn, [loose], now, 5)
+        assert await store.move_due(conn, now, 9) == 1
+        assert await _bodies(conn, Peer.QUEUE) == await _bodies(conn, Peer.OBSERVABILITY)
+        assert await _bodies(conn, Peer.QUEUE) == [b"loose"]
+        assert await store.move_due(conn, now + timedelta(seconds=61), 9) == 1
+        assert await _bodies(conn, Peer.QUEUE) == [b"held", b"loose"]
+        assert await conn.fetchval("SELECT count(*) FROM webhook.arrivals") == 0
     finally:
         await conn.close()
 
 
-async def test_what_both_peers_know_is_deleted_whole(dsn: str) -> None:
+async def test_what_moves_to_the_inbox_is_whole_and_due_to_those_who_do_not_know(dsn: str) -> None:
     conn = await asyncpg.connect(dsn)
     try:
-        told, waiting = a_delivery(), a_delivery()
-        await keep(conn, [told, waiting])
-        await store.delete_told(conn, [told.delivery_id])
-        assert await store.read_backlog(conn, 9) == {Peer.OBSERVABILITY: 1, Peer.QUEUE: 1}
-        left = await conn.fetchval("SELECT delivery_id FROM webhook.inbox")
+        one = a_delivery(b"\x00\xff" * 5000, headers=((b"A", b"\xe9"),))
+        await store.insert_arrivals(conn, [one], datetime.now(UTC) + timedelta(seconds=60), 5)
+        await store.move_arrivals(conn, [one.delivery_id], {Peer.OBSERVABILITY})
+        assert await store.read_backlog(conn, 9) == {Peer.OBSERVABILITY: 1, Peer.QUEUE: 0}
+        claim = (Peer.OBSERVABILITY, datetime.now(UTC), 9, 99_999)
+        ((delivery, refusals),) = [
+            (claimed.delivery, claimed.refusals)
+            for claimed in await store.claim_deliveries(conn, *claim)
+        ]
     finally:
         await conn.close()
-    assert left == waiting.delivery_id
+    assert (delivery, refusals) == (one, 0)
+
+
+async def test_what_another_gateway_moved_already_is_kept_once(dsn: str) -> None:
+    conn = await asyncpg.connect(dsn)
+    try:
+        one = a_delivery()
+        for _ in range(2):
+            await store.insert_arrivals(conn, [one], datetime.now(UTC), 5)
+            await store.move_due(conn, datetime.now(UTC), 9)
+        assert await store.read_backlog(conn, 9) == {Peer.OBSERVABILITY: 1, Peer.QUEUE: 1}
+        assert await conn.fetchval("SELECT count(*) FROM webhook.inbox") == 1
+    finally:
+        await conn.close()
+
+
+async def _bodies(conn: Connection, peer: Peer) -> list[bytes]:
+    claimed = await store.claim_deliveries(conn, peer, datetime.now(UTC), 9, 9999)
+    return [one.delivery.body for one in claimed]
 
 
 async def test_only_the_second_peer_finishes_a_delivery(dsn: str) -> None:
