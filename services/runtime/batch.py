@@ -73,6 +73,11 @@ class Batcher(Generic[Item, Result]):
             self._worker = loop.create_task(self._work(), name=f"batcher:{self._name}")
         return entry.done
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait for the batch under way to end."""
+        return len(self._waiting)
+
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""
         while self._worker is not None:

@@ -25,16 +25,15 @@ log = get_log(__name__)
 
 STATEMENT_BYTES = 8 * 1024 * 1024
 TRIES = 2
-# While one batch waits for the disk the next one is under way: a third more callbacks at 64 at
-# once.
-LANES = 2
+# While one batch is under way a second one is only worth its commit once so many wait.
+ENOUGH = 8
 
 
 class Inbox:
     """Keeps deliveries, and gives them to `passage` after the commit."""
 
     def __init__(self, pool: Pool, passage: Passage, *, timeout_s: float) -> None:
-        self._lanes = [_Lane(pool, passage, timeout_s) for _ in range(LANES)]
+        self._lanes = (_Lane(pool, passage, timeout_s), _Lane(pool, passage, timeout_s))
 
     def keep(self, delivery: Delivery) -> asyncio.Future[None]:
         """Keep a delivery; the future ends once it is committed.
@@ -42,8 +41,9 @@ class Inbox:
         It ends with `UnavailableError` where that can't be said, within twice the time-out (a
         batch under way, then its own); it may still have been kept, and the sender repeats it.
         """
-        # An idle lane, or else the one that will be done first.
-        lane = min(self._lanes, key=_turn_of)
+        first, second = self._lanes
+        ahead = first.batcher.waiting
+        lane = first if ahead < ENOUGH or ahead <= second.batcher.waiting else second
         return lane.batcher.put(delivery)
 
     async def close(self) -> None:
@@ -61,8 +61,6 @@ class _Lane:
         self._timeout_s = timeout_s
         self._held: PoolConnectionProxy[asyncpg.Record] | None = None
         self.batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
-        # When the batch under way began, by the loop's clock; 0 for none.
-        self.busy_since = 0.0
 
     async def close(self) -> None:
         """Finish what is under way and give the connection back."""
@@ -72,11 +70,7 @@ class _Lane:
             await self._pool.release(held, timeout=self._timeout_s)
 
     async def _run(self, deliveries: Sequence[Delivery]) -> Sequence[None]:
-        self.busy_since = asyncio.get_running_loop().time()
-        try:
-            await self._keep(deliveries)
-        finally:
-            self.busy_since = 0.0
+        await self._keep(deliveries)
         return [None] * len(deliveries)
 
     async def _keep(self, deliveries: Sequence[Delivery]) -> None:
@@ -121,10 +115,6 @@ class _Lane:
             with suppress(asyncpg.InterfaceError):
                 held.terminate()
             await self._pool.release(held)
-
-
-def _turn_of(lane: _Lane) -> float:
-    return lane.busy_since
 
 
 def _is_broken(held: PoolConnectionProxy[asyncpg.Record]) -> bool:
