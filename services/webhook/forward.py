@@ -77,6 +77,8 @@ class Forwarder:
         """Pass on from memory what has just been kept."""
         self._held.extend(held)
         self._held_bytes += sum(one.delivery.size_bytes for one in held)
+        if self._failures:
+            self.let_go()  # its peer went away in the meantime
         self._new.set()
 
     def look(self) -> None:
@@ -104,6 +106,7 @@ class Forwarder:
                 log.exception("forwarding_failed", peer=self.peer.value, failures=self._failures)
             _raise_if_cancelled()
             if self._failures:
+                self.let_go()
                 await asyncio.sleep(backoff_s(self._failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S))
             elif has_worked:
                 await asyncio.sleep(REST_S[self.peer])
@@ -138,8 +141,6 @@ class Forwarder:
 
         Memory does not wait for an inbox that is full: who has just called waits for an answer.
         """
-        if self._failures:
-            self.let_go()
         has_worked = False
         if self._must_look:
             self._must_look = False

@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -73,6 +74,8 @@ class Passage:
         self._holders = tuple(holders)
         self._settled: dict[frozenset[Peer], list[uuid.UUID]] = defaultdict(list)
         self._new = asyncio.Event()
+        # Something is to move: whoever was away may be back at any moment.
+        self._left = asyncio.Event()
 
     def open_now(self) -> list[Holder]:
         """Return who would take what is about to be kept."""
@@ -93,6 +96,7 @@ class Passage:
         while True:
             await self._new.wait()
             self._new.clear()
+            self._left.clear()
             try:
                 await self.flush()
                 failures = 0
@@ -103,7 +107,9 @@ class Passage:
                 if is_fault or failures == 1 or failures % 30 == 0:
                     log.warning("callbacks_not_settled", failures=failures, exc_info=is_fault)
             pause_s = backoff_s(failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S) if failures else 0
-            await asyncio.sleep(max(pause_s, REST_S))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(pause_s, REST_S)):
+                    await self._left.wait()
 
     async def flush(self) -> None:
         """Delete what both peers were told, and move the rest to the inbox."""
@@ -121,6 +127,8 @@ class Passage:
     def _settle(self, held: Held) -> None:
         self._settled[held.untold].append(held.delivery.delivery_id)
         self._new.set()
+        if held.untold:
+            self._left.set()
 
     def _look(self) -> None:
         for holder in self._holders:

@@ -90,6 +90,7 @@ async def test_deliveries_keep_their_order_of_arrival(
     async with running_gateway(joined_env) as port:
         for number in range(20):
             await post(port, TARGET, json.dumps({"taskId": str(number)}).encode())
+        await eventually(lambda: _nothing_is_held(dsn))
         await peers.start_queue()
         await peers.wait_for(callbacks=20)
 
@@ -366,6 +367,10 @@ async def test_a_peer_that_takes_its_time_holds_up_neither_the_other_nor_the_ans
         await inbox_is_empty(dsn)
 
     assert len(peers.queue.callbacks) == len(peers.intake.deliveries) == 5
+
+
+async def _nothing_is_held(dsn: str) -> bool:
+    return not await _rows(dsn, "arrivals WHERE held_until > now()")
 
 
 async def _rows(dsn: str, table: str) -> list[asyncpg.Record]:
