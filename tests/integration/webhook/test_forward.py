@@ -31,6 +31,10 @@ from tests.support.webhook_peers import Peers
 
 TOKEN = "k3eWq0hY-tokenOfAnAttempt_0123456789abcdefgh"
 TARGET = f"/runninghub/{TOKEN}"
+AWAY = {
+    "ETAPA_QUEUE_ADDRESS": "127.0.0.1:9",
+    "ETAPA_OBSERVABILITY_ADDRESS": "127.0.0.1:9",
+}
 
 
 async def test_a_callback_reaches_both_peers_and_leaves_the_inbox(
@@ -102,11 +106,9 @@ async def test_deliveries_keep_their_order_of_arrival(
 async def test_what_waited_goes_out_in_batches(
     dsn: str, joined_env: dict[str, str], peers: Peers
 ) -> None:
-    await peers.stop()
-    async with running_gateway(joined_env) as port:
+    async with running_gateway(joined_env | AWAY) as port:
         await asyncio.gather(*(post(port, TARGET) for _ in range(100)))
-        await peers.start_queue()
-        await peers.start_intake()
+    async with running_gateway(joined_env):
         await peers.wait_for(callbacks=100, deliveries=100)
         await inbox_is_empty(dsn)
 
@@ -250,11 +252,7 @@ async def test_two_gateways_share_an_inbox_without_sending_twice(
 async def test_a_gateway_forwards_what_another_left(
     dsn: str, joined_env: dict[str, str], peers: Peers
 ) -> None:
-    away = joined_env | {
-        "ETAPA_QUEUE_ADDRESS": "127.0.0.1:9",
-        "ETAPA_OBSERVABILITY_ADDRESS": "127.0.0.1:9",
-    }
-    async with running_gateway(away) as port:
+    async with running_gateway(joined_env | AWAY) as port:
         await post(port, TARGET)
 
     async with running_gateway(joined_env):
