@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import asyncpg
+
 from services.runtime.db import Connection
 from services.runtime.sql import load_statements
 from services.webhook.domain import Claimed, Delivery, Peer
@@ -16,16 +18,28 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _SQL = load_statements(__file__)
 
 
+_ARRIVAL_COLUMNS = (*Delivery._fields, "held_until")
+
+
 async def insert_arrivals(
     conn: Connection, deliveries: Sequence[Delivery], held_until: datetime, timeout_s: float
 ) -> None:
-    """Keep deliveries durably, all or none, in one statement. Idempotent.
+    """Keep deliveries durably, all or none. May be repeated with the same ones.
 
     Until `held_until` they are due to nobody.
     """
     held = (held_until,)
-    rows = [delivery + held for delivery in deliveries]
-    await conn.execute(_SQL["insert_arrivals"], rows, timeout=timeout_s)
+    try:
+        await conn.copy_records_to_table(
+            "arrivals",
+            schema_name=SCHEMA,
+            columns=_ARRIVAL_COLUMNS,
+            records=[delivery + held for delivery in deliveries],
+            timeout=timeout_s,
+        )
+    except asyncpg.UniqueViolationError:
+        # The ids are new with each delivery: an earlier try was kept after all, all of it.
+        return
 
 
 async def delete_arrivals(conn: Connection, ids: Sequence[uuid.UUID]) -> None:
