@@ -58,6 +58,8 @@ def as_text(value: object) -> str:
 
     NUL and lone surrogates, which neither UTF-8 nor Postgres can hold, become U+FFFD.
     """
+    if isinstance(value, str) and value.isascii():
+        return without_nul(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     text = without_nul(str(value))

@@ -73,7 +73,8 @@ def task_from_json(value: object, http_status: int = 200) -> TaskReport:
     code = as_code(body.get("errorCode", body.get("code")))
     status = as_text(body.get("status", body.get("taskStatus")))
     reason = parse_reason(body.get("failedReason"))
-    strange = _oddities(value, body)
+    outputs = parse_outputs(body.get("results"))
+    strange = _oddities(value, body, len(outputs))
     return TaskReport(
         state=_state(code, status.upper(), http_status, readable=not strange or bool(status)),
         http_status=http_status,
@@ -83,7 +84,7 @@ def task_from_json(value: object, http_status: int = 200) -> TaskReport:
         task_id=as_text(body.get("taskId")),
         status=status,
         reason=reason,
-        outputs=parse_outputs(body.get("results")),
+        outputs=outputs,
         usage=parse_usage(body.get("usage")),
         prompt_tips=parse_prompt_tips(body.get("promptTips")),
     )
@@ -164,7 +165,7 @@ def _state(code: str, status: str, http_status: int, *, readable: bool) -> TaskS
     return _STATES.get(status, TaskState.UNREADABLE)
 
 
-def _oddities(value: object, body: JsonObject) -> tuple[str, ...]:
+def _oddities(value: object, body: JsonObject, outputs: int) -> tuple[str, ...]:
     """Tell what in a task object is of no known form, in words for a person."""
     if not isinstance(value, dict):
         return (f"the body is a JSON {type(value).__name__}, not an object",)
@@ -177,7 +178,7 @@ def _oddities(value: object, body: JsonObject) -> tuple[str, ...]:
     results = body.get("results")
     if not isinstance(results, list | None):
         odd.append(f"results is a {type(results).__name__}")
-    elif len(parse_outputs(results)) != len(results or ()):
+    elif outputs != len(results or ()):
         odd.append("a result without url or text")
     if status.upper() == "SUCCESS" and as_code(body.get("errorCode", body.get("code"))):
         odd.append("SUCCESS with an error code")

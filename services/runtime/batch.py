@@ -58,18 +58,19 @@ class Batcher(Generic[Item, Result]):
 
         A cancelled caller does not take its item back: it may still be committed.
         """
-        return await self._add(item)
+        return await self.put(item)
 
     async def submit_all(self, items: Iterable[Item]) -> list[Result | Exception]:
         """Run several items, in order; return what `submit` would return or raise for each."""
         results: list[Result | Exception] = []
-        for result in await asyncio.gather(*map(self._add, items), return_exceptions=True):
+        for result in await asyncio.gather(*map(self.put, items), return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result  # the batcher's own work was cancelled
             results.append(result)
         return results
 
-    def _add(self, item: Item) -> asyncio.Future[Result]:
+    def put(self, item: Item) -> asyncio.Future[Result]:
+        """Run one item; what is returned ends as `submit` would, without a task to wait in."""
         if (loop := self._loop) is None:
             # Asked for once: until Python 3.12 each question is a system call.
             loop = self._loop = asyncio.get_running_loop()
@@ -80,6 +81,11 @@ class Batcher(Generic[Item, Result]):
         if self._worker is None:
             self._worker = loop.create_task(self._work(), name=f"batcher:{self._name}")
         return entry.done
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for the batch under way to end."""
+        return len(self._waiting)
 
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""

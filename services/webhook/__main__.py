@@ -35,7 +35,11 @@ async def main(env: Mapping[str, str], stop: asyncio.Event) -> None:
     )
     gateway = Gateway(settings, pool, client)
     server = HttpServer(
-        settings.listen, gateway.app, raw_bodies=True, idle_timeout_s=settings.idle_timeout_s
+        settings.listen,
+        gateway.app,
+        raw_bodies=True,
+        idle_timeout_s=settings.idle_timeout_s,
+        front=gateway.front,
     )
     work = asyncio.create_task(gateway.work(), name="gateway")
     try:

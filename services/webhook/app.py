@@ -1,4 +1,7 @@
-"""The gateway's HTTP edge: bytes in, commit, 200. It looks at no body and knows no token."""
+"""Callbacks by aiohttp: bytes in, commit, 200. It looks at no body and knows no token.
+
+Plain ones do not come as far (`front.py`); this is for all others, in whatever form HTTP has.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
-from opentelemetry.trace import SpanKind
 
-from services.runtime.errors import UnavailableError
 from services.runtime.ids import new_id, token_hash
-from services.runtime.log import get_log
-from services.runtime.tracing import LightSpan, start_span
+from services.runtime.tracing import LightSpan
+from services.webhook.arrival import end_callback_span, start_callback_span, status_of
 from services.webhook.domain import (
     KEPT_OF_OVERSIZED_BYTES,
     Delivery,
@@ -21,8 +22,6 @@ from services.webhook.domain import (
 )
 from services.webhook.inbox import Inbox
 from services.webhook.reply import reply_to
-
-log = get_log(__name__)
 
 ROUTES = ("/runninghub/{token}", "/runninghub/video/{token}")
 
@@ -49,13 +48,12 @@ class CallbackEdge:
 
     async def receive(self, request: web.Request) -> web.Response:
         """Keep whatever came: known, unknown, repeated, late and malformed alike."""
-        # A root of its own: what the internet says about our traces is not believed.
-        span = start_span("POST /runninghub/{token}", parent="", kind=SpanKind.SERVER)
+        span = start_callback_span()
         status = 500
         try:
             status = await self._receive(request, span)
         finally:
-            _end(span, status)
+            end_callback_span(span, status)
         return reply_to(request, status)
 
     async def _receive(self, request: web.Request, span: LightSpan) -> int:
@@ -75,12 +73,8 @@ class CallbackEdge:
         delivery = _delivery(request, body, size, span.traceparent, is_too_large=not is_whole)
         try:
             await self._inbox.keep(delivery)
-        except UnavailableError:
-            return 503
-        except Exception:
-            # Full disk, missing table: whatever it is, nothing was stored.
-            log.exception("callback_refused", delivery_id=str(delivery.delivery_id), status=503)
-            return 503
+        except Exception as error:
+            return status_of(error, delivery.delivery_id)
         return 200 if is_whole else 413
 
     async def _read(self, request: web.Request) -> tuple[bytes, int, bool]:
@@ -110,17 +104,3 @@ def _delivery(
         received_at=datetime.now(UTC),
         traceparent=traceparent,
     )
-
-
-def _end(span: LightSpan, status: int) -> None:
-    if span.is_recording():
-        span.set_attributes(
-            {
-                "http.request.method": "POST",
-                "http.route": "/runninghub/{token}",
-                "http.response.status_code": status,
-            }
-        )
-        if status >= 500:
-            span.fail(str(status))
-    span.end()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from services.runtime.failpoints import failpoint
 from services.runtime.log import get_log
 from services.webhook import store
 from services.webhook.domain import Delivery
+from services.webhook.held import Passage, held_until
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -24,26 +25,26 @@ log = get_log(__name__)
 
 STATEMENT_BYTES = 8 * 1024 * 1024
 TRIES = 2
-# While one batch waits for the disk the next one is under way: a third more callbacks at 64 at
-# once.
-LANES = 2
+# While one batch is under way a second one is only worth its commit once so many wait.
+ENOUGH = 8
 
 
 class Inbox:
-    """Keeps deliveries. `on_kept` is called after each commit."""
+    """Keeps deliveries, and gives them to `passage` after the commit."""
 
-    def __init__(self, pool: Pool, *, timeout_s: float, on_kept: Callable[[], None]) -> None:
-        self._lanes = [_Lane(pool, timeout_s, on_kept) for _ in range(LANES)]
+    def __init__(self, pool: Pool, passage: Passage, *, timeout_s: float) -> None:
+        self._lanes = (_Lane(pool, passage, timeout_s), _Lane(pool, passage, timeout_s))
 
-    def keep(self, delivery: Delivery) -> Awaitable[None]:
-        """Return once the delivery is committed.
+    def keep(self, delivery: Delivery) -> asyncio.Future[None]:
+        """Keep a delivery; the future ends once it is committed.
 
-        Raises `UnavailableError` where that can't be said, within twice the time-out (a batch
-        under way, then its own); it may still have been kept, and the sender repeats it.
+        It ends with `UnavailableError` where that can't be said, within twice the time-out (a
+        batch under way, then its own); it may still have been kept, and the sender repeats it.
         """
-        # An idle lane, or else the one that will be done first.
-        lane = min(self._lanes, key=_turn_of)
-        return lane.batcher.submit(delivery)
+        first, second = self._lanes
+        ahead = first.batcher.waiting
+        lane = first if ahead < ENOUGH or ahead <= second.batcher.waiting else second
+        return lane.batcher.put(delivery)
 
     async def close(self) -> None:
         """Finish what is under way and give the connections back."""
@@ -54,14 +55,12 @@ class Inbox:
 class _Lane:
     """One connection and the batches that go over it, one at a time."""
 
-    def __init__(self, pool: Pool, timeout_s: float, on_kept: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, passage: Passage, timeout_s: float) -> None:
         self._pool = pool
+        self._passage = passage
         self._timeout_s = timeout_s
-        self._on_kept = on_kept
         self._held: PoolConnectionProxy[asyncpg.Record] | None = None
         self.batcher = Batcher[Delivery, None](self._run, name="inbox", max_size=256)
-        # When the batch under way began, by the loop's clock; 0 for none.
-        self.busy_since = 0.0
 
     async def close(self) -> None:
         """Finish what is under way and give the connection back."""
@@ -71,11 +70,7 @@ class _Lane:
             await self._pool.release(held, timeout=self._timeout_s)
 
     async def _run(self, deliveries: Sequence[Delivery]) -> Sequence[None]:
-        self.busy_since = asyncio.get_running_loop().time()
-        try:
-            await self._keep(deliveries)
-        finally:
-            self.busy_since = 0.0
+        await self._keep(deliveries)
         return [None] * len(deliveries)
 
     async def _keep(self, deliveries: Sequence[Delivery]) -> None:
@@ -84,17 +79,19 @@ class _Lane:
         oldest = datetime.now(UTC) - timedelta(seconds=self._timeout_s)
         if deliveries[0].received_at < oldest:
             raise TimeoutError
+        holders = self._passage.open_now()
+        until = held_until(holders)
         for part in _parts(deliveries):
-            await self._insert(part)
+            await self._insert(part, until)
         log.debug("callbacks_kept", count=len(deliveries), first=str(deliveries[0].delivery_id))
         failpoint("callback_stored")
-        self._on_kept()
+        self._passage.hold(deliveries, holders)
 
-    async def _insert(self, deliveries: Sequence[Delivery]) -> None:
+    async def _insert(self, deliveries: Sequence[Delivery], until: datetime) -> None:
         for attempt in range(1, TRIES + 1):
             try:
                 conn = await self._connection()
-                await store.insert_deliveries(conn, deliveries, self._timeout_s)
+                await store.insert_arrivals(conn, deliveries, until, self._timeout_s)
             except AWAY_ERRORS as error:
                 log.warning("inbox_unreachable", count=len(deliveries), error=repr(error))
                 await self._drop()
@@ -118,10 +115,6 @@ class _Lane:
             with suppress(asyncpg.InterfaceError):
                 held.terminate()
             await self._pool.release(held)
-
-
-def _turn_of(lane: _Lane) -> float:
-    return lane.busy_since
 
 
 def _is_broken(held: PoolConnectionProxy[asyncpg.Record]) -> bool:

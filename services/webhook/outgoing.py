@@ -17,7 +17,7 @@ from services.runtime.redact import mask, redact_bytes
 from services.runtime.text import without_nul
 from services.runtime.tracing import trace_id_of
 from services.webhook.domain import Delivery, split_headers
-from services.webhook.forward import Send
+from services.webhook.offer import Send
 
 Message = TypeVar("Message")
 Report = Callable[[Sequence[queue_pb2.Callback]], Awaitable[object]]
@@ -29,7 +29,7 @@ INLINE_BYTES = 64 * 1024
 WORD_CHARS = 256
 # Deliveries turned into messages before callers get their turn: so small that a rush of
 # callbacks is answered first and forwarded after.
-_SLICE = 2
+_SLICE = 8
 # Headers that carry nothing but a secret, whatever its form.
 _SECRET_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 

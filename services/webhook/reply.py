@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
+from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -19,14 +20,39 @@ _TEXTS: Mapping[int, str] = {
 RETRY_AFTER_S = 5
 
 
+class _Clock:
+    """The 200 of this second."""
+
+    second = 0
+    kept = b""
+
+
+def kept_reply() -> bytes:
+    """Return the whole reply to a callback that is kept, for a connection that goes on."""
+    second = int(time.time())
+    if second != _Clock.second:
+        _Clock.kept = _KEPT.format(formatdate(second, usegmt=True)).encode()
+        _Clock.second = second
+    return _Clock.kept
+
+
+def refused_reply(status: int) -> bytes:
+    """Return the whole reply to a callback that is not kept, for a connection that ends."""
+    text = _TEXTS[status]
+    again = f"Retry-After: {RETRY_AFTER_S}\r\n" if status == 503 else ""
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nDate: {formatdate(usegmt=True)}\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(text)}\r\n{again}"
+        "Connection: close\r\n\r\n"
+    )
+    return (head + text).encode()
+
+
 class _Kept(web.Response):
     """A 200 that knows nothing of its request, so that one object answers all of them.
 
     Building a response anew costs a sixth of the gateway's work on a callback.
     """
-
-    _second = 0
-    _whole = b""
 
     @property
     def keep_alive(self) -> bool | None:
@@ -37,13 +63,7 @@ class _Kept(web.Response):
         """Write the whole reply."""
         if request.transport is None:
             raise ConnectionResetError
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._whole = (
-                second,
-                _KEPT.format(formatdate(second, usegmt=True)).encode(),
-            )
-        request.transport.write(self._whole)
+        request.transport.write(kept_reply())
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:

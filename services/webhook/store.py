@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+
+import asyncpg
 
 from services.runtime.db import Connection
 from services.runtime.sql import load_statements
@@ -16,12 +18,45 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _SQL = load_statements(__file__)
 
 
-async def insert_deliveries(
-    conn: Connection, deliveries: Sequence[Delivery], timeout_s: float
+_ARRIVAL_COLUMNS = (*Delivery._fields, "held_until")
+
+
+async def insert_arrivals(
+    conn: Connection, deliveries: Sequence[Delivery], held_until: datetime, timeout_s: float
 ) -> None:
-    """Keep deliveries durably, all or none, in one statement. Idempotent."""
-    columns = zip(*deliveries, strict=True)
-    await conn.execute(_SQL["insert_deliveries"], *columns, timeout=timeout_s)
+    """Keep deliveries durably, all or none. May be repeated with the same ones.
+
+    Until `held_until` they are due to nobody.
+    """
+    held = (held_until,)
+    try:
+        await conn.copy_records_to_table(
+            "arrivals",
+            schema_name=SCHEMA,
+            columns=_ARRIVAL_COLUMNS,
+            records=[delivery + held for delivery in deliveries],
+            timeout=timeout_s,
+        )
+    except asyncpg.UniqueViolationError:
+        # The ids are new with each delivery: an earlier try was kept after all, all of it.
+        return
+
+
+async def delete_arrivals(conn: Connection, ids: Sequence[uuid.UUID]) -> None:
+    """Delete arrivals that every peer has acknowledged."""
+    await conn.execute(_SQL["delete_arrivals"], ids)
+
+
+async def move_arrivals(
+    conn: Connection, ids: Sequence[uuid.UUID], peers: Collection[Peer]
+) -> None:
+    """Move arrivals to the inbox, due at once to these peers."""
+    await conn.execute(_SQL["move_arrivals"], ids, sorted(peers))
+
+
+async def move_due(conn: Connection, now: datetime, most: int) -> int:
+    """Move the oldest arrivals that nobody holds to the inbox, due to all peers; count them."""
+    return int(await conn.fetchval(_SQL["move_due"], now, most, sorted(Peer)))
 
 
 async def claim_deliveries(

@@ -23,6 +23,7 @@ _LOUD = re.compile(r'"level": ?"(error|critical)"|^Traceback|PANIC:')
 # What is still on its way: in the inbox, in the outbox, at the provider, between two services.
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM queue.jobs WHERE completed_at IS NULL) AS open_jobs,
+           (SELECT count(*) FROM webhook.arrivals) AS arrivals,
            (SELECT count(*) FROM webhook.inbox) AS inbox,
            (SELECT count(*) FROM queue.outbox) AS outbox,
            (SELECT count(*) FROM queue.attempts

@@ -17,6 +17,7 @@ import asyncpg
 from etapa_client.client import EtapaClient
 from services.runtime.db import open_pool
 from services.runtime.http_server import HttpServer
+from services.webhook.domain import Delivery
 from services.webhook.gateway import Gateway
 from services.webhook.settings import Settings
 from tests.support.waiting import eventually
@@ -85,10 +86,14 @@ async def post(port: int, target: str, body: bytes = b"{}") -> Reply:
 
 
 async def inbox_rows(dsn: str) -> list[asyncpg.Record]:
-    """Read the inbox in order of arrival."""
+    """Read what is kept, whether still held or in the inbox, in order of arrival."""
+    columns = ", ".join(Delivery._fields)
     conn = await asyncpg.connect(dsn)
     try:
-        return await conn.fetch("SELECT * FROM webhook.inbox ORDER BY delivery_id")
+        return await conn.fetch(
+            f"SELECT {columns} FROM webhook.arrivals UNION ALL "
+            f"SELECT {columns} FROM webhook.inbox ORDER BY delivery_id"
+        )
     finally:
         await conn.close()
 
@@ -125,7 +130,11 @@ async def running_gateway(env: Mapping[str, str]) -> AsyncIterator[int]:
     client = EtapaClient(queue=settings.queue_address, observability=settings.observability_address)
     gateway = Gateway(settings, pool, client)
     server = HttpServer(
-        settings.listen, gateway.app, raw_bodies=True, idle_timeout_s=settings.idle_timeout_s
+        settings.listen,
+        gateway.app,
+        raw_bodies=True,
+        idle_timeout_s=settings.idle_timeout_s,
+        front=gateway.front,
     )
     work = asyncio.create_task(gateway.work())
     try:

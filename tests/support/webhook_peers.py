@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +15,17 @@ from etapa.queue.v1 import queue_pb2, queue_pb2_grpc
 from tests.support.waiting import eventually
 
 
+async def _no_pause() -> None:
+    """Answer at once."""
+
+
 class QueueWire(queue_pb2_grpc.QueueServiceServicer):
-    """Records callbacks; refuses batches in which `refuses` finds one."""
+    """Records callbacks, after a pause; refuses batches in which `refuses` finds one."""
 
     def __init__(self) -> None:
         self.batches: list[list[queue_pb2.Callback]] = []
         self.refuses: Callable[[queue_pb2.Callback], bool] = lambda _: False
+        self.pause: Callable[[], Awaitable[object]] = _no_pause
 
     @property
     def callbacks(self) -> list[queue_pb2.Callback]:
@@ -31,6 +36,7 @@ class QueueWire(queue_pb2_grpc.QueueServiceServicer):
         self, request: queue_pb2.ReportCallbacksRequest, context: Any
     ) -> queue_pb2.ReportCallbacksResponse:
         """Acknowledge or refuse a batch."""
+        await self.pause()
         if any(map(self.refuses, request.callbacks)):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "one of these is malformed")
         self.batches.append(list(request.callbacks))
@@ -46,6 +52,7 @@ class IntakeWire(intake_pb2_grpc.IntakeServiceServicer):
 
     def __init__(self) -> None:
         self.batches: list[list[intake_pb2.Delivery]] = []
+        self.pause: Callable[[], Awaitable[object]] = _no_pause
 
     @property
     def deliveries(self) -> list[intake_pb2.Delivery]:
@@ -56,6 +63,7 @@ class IntakeWire(intake_pb2_grpc.IntakeServiceServicer):
         self, request: intake_pb2.RecordDeliveriesRequest, context: Any
     ) -> intake_pb2.RecordDeliveriesResponse:
         """Acknowledge a batch."""
+        await self.pause()
         self.batches.append(list(request.deliveries))
         return intake_pb2.RecordDeliveriesResponse()
 

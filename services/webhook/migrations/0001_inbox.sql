@@ -1,6 +1,9 @@
--- The inbox: every callback to the byte, from its arrival until both peers acknowledged it.
--- The only place that holds unmasked bytes. Rows are inserted once and deleted once, never
--- updated, so a mark costs no copy of a body.
+-- Every callback to the byte, from its arrival until both peers acknowledged it, is a row of
+-- `arrivals` or of `inbox`; nowhere else are unmasked bytes. Rows are inserted once and deleted
+-- once, never updated, so a mark costs no copy of a body.
+
+-- What could not be told from memory, because a peer was away, refused it or did not keep up, or
+-- because a gateway was killed. `forwards` says which peer is still to hear of it.
 CREATE TABLE webhook.inbox (
     delivery_id  uuid PRIMARY KEY,
     token_hash   bytea NOT NULL CHECK (octet_length(token_hash) = 32),
@@ -34,6 +37,26 @@ CREATE TABLE webhook.inbox (
 );
 -- Compressing what is deleted in milliseconds is wasted work.
 ALTER TABLE webhook.inbox ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- The plain course: what both peers are still to hear of from the memory of the gateway that took
+-- it. One row and one index entry are all that a callback costs then.
+CREATE TABLE webhook.arrivals (
+    LIKE webhook.inbox INCLUDING CONSTRAINTS INCLUDING STORAGE,
+    -- until then it is due to nobody else; after that it moves to the inbox
+    held_until timestamptz NOT NULL,
+    PRIMARY KEY (delivery_id)
+) WITH (
+    toast_tuple_target = 8160,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_insert_threshold = -1,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 20000,
+    autovacuum_vacuum_cost_delay = 0,
+    toast.autovacuum_vacuum_scale_factor = 0,
+    toast.autovacuum_vacuum_threshold = 2000,
+    toast.autovacuum_vacuum_cost_delay = 0
+);
 
 -- What is still to be forwarded, one row a delivery and peer; its absence is the done mark.
 -- Apart from the inbox, so that the peers' loops lock different rows and never wait for each

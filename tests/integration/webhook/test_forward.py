@@ -14,11 +14,11 @@ import pytest
 from services.runtime.blobs import BlobStore
 from services.runtime.db import open_pool
 from services.runtime.errors import UnavailableError
-from services.webhook import store
+from services.webhook import forward, store
 from services.webhook.domain import Delivery, Peer
 from services.webhook.forward import Forwarder
 from tests.support.waiting import eventually
-from tests.support.webhook_delivery import a_delivery
+from tests.support.webhook_delivery import a_delivery, keep
 from tests.support.webhook_gateway import (
     exchange,
     http_request,
@@ -31,6 +31,10 @@ from tests.support.webhook_peers import Peers
 
 TOKEN = "k3eWq0hY-tokenOfAnAttempt_0123456789abcdefgh"
 TARGET = f"/runninghub/{TOKEN}"
+AWAY = {
+    "ETAPA_QUEUE_ADDRESS": "127.0.0.1:9",
+    "ETAPA_OBSERVABILITY_ADDRESS": "127.0.0.1:9",
+}
 
 
 async def test_a_callback_reaches_both_peers_and_leaves_the_inbox(
@@ -90,6 +94,7 @@ async def test_deliveries_keep_their_order_of_arrival(
     async with running_gateway(joined_env) as port:
         for number in range(20):
             await post(port, TARGET, json.dumps({"taskId": str(number)}).encode())
+        await eventually(lambda: _nothing_is_held(dsn))
         await peers.start_queue()
         await peers.wait_for(callbacks=20)
 
@@ -101,11 +106,9 @@ async def test_deliveries_keep_their_order_of_arrival(
 async def test_what_waited_goes_out_in_batches(
     dsn: str, joined_env: dict[str, str], peers: Peers
 ) -> None:
-    await peers.stop()
-    async with running_gateway(joined_env) as port:
+    async with running_gateway(joined_env | AWAY) as port:
         await asyncio.gather(*(post(port, TARGET) for _ in range(100)))
-        await peers.start_queue()
-        await peers.start_intake()
+    async with running_gateway(joined_env):
         await peers.wait_for(callbacks=100, deliveries=100)
         await inbox_is_empty(dsn)
 
@@ -198,7 +201,7 @@ async def test_only_what_is_refused_for_too_long_and_kept_elsewhere_is_given_up(
     old, back = [a_delivery()._replace(received_at=two_hours_ago) for _ in range(2)]
     refused_often = "UPDATE webhook.forwards SET refusals = 30 WHERE delivery_id <> $1"
     async with pool.acquire() as conn:
-        await store.insert_deliveries(conn, [old, back, a_delivery()], 5)
+        await keep(conn, [old, back, a_delivery()])
         await conn.execute(refused_often, back.delivery_id)
     away = Forwarder(pool, peer, be_away, poll_s=60, give_up_s=give_up_s)
     with pytest.raises(UnavailableError):
@@ -225,7 +228,7 @@ async def test_a_delivery_that_cannot_be_told_holds_up_no_other(dsn: str) -> Non
     async with pool:
         async with pool.acquire() as conn:
             bodies = [b"a", b"b", b"poison", b"c"]
-            await store.insert_deliveries(conn, [a_delivery(body) for body in bodies], 5)
+            await keep(conn, [a_delivery(body) for body in bodies])
         forwarder = Forwarder(pool, Peer.QUEUE, send, poll_s=1)
         assert await forwarder.turn()
         async with pool.acquire() as conn:
@@ -249,11 +252,7 @@ async def test_two_gateways_share_an_inbox_without_sending_twice(
 async def test_a_gateway_forwards_what_another_left(
     dsn: str, joined_env: dict[str, str], peers: Peers
 ) -> None:
-    away = joined_env | {
-        "ETAPA_QUEUE_ADDRESS": "127.0.0.1:9",
-        "ETAPA_OBSERVABILITY_ADDRESS": "127.0.0.1:9",
-    }
-    async with running_gateway(away) as port:
+    async with running_gateway(joined_env | AWAY) as port:
         await post(port, TARGET)
 
     async with running_gateway(joined_env):
@@ -321,3 +320,60 @@ async def test_a_crowd_is_forwarded_whole(
 
         await eventually(all_arrived)
     assert {delivery.body for delivery in peers.intake.deliveries} == bodies
+
+
+async def test_more_than_memory_may_hold_is_forwarded_all_the_same(
+    dsn: str, joined_env: dict[str, str], peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "MOST_HELD", 3)
+    async with running_gateway(joined_env) as port:
+        bodies = {json.dumps({"n": number}).encode() for number in range(200)}
+        await asyncio.gather(*(post(port, TARGET, body) for body in bodies))
+        await peers.wait_for(callbacks=200, deliveries=200)
+        await inbox_is_empty(dsn)
+
+    assert {delivery.body for delivery in peers.intake.deliveries} == bodies
+
+
+async def test_a_gateway_that_ends_leaves_nothing_held(
+    dsn: str, joined_env: dict[str, str], peers: Peers
+) -> None:
+    release = asyncio.Event()
+    async with running_gateway(joined_env) as port:
+        await post(port, TARGET, b"told")
+        await inbox_is_empty(dsn)
+        peers.queue.pause = peers.intake.pause = release.wait
+        await post(port, TARGET, b"under way")
+        assert len(await _rows(dsn, "arrivals")) == 1
+    assert await _rows(dsn, "arrivals") == []
+    assert len(await _rows(dsn, "forwards")) == 2
+    release.set()
+
+
+async def test_a_peer_that_takes_its_time_holds_up_neither_the_other_nor_the_answer(
+    dsn: str, joined_env: dict[str, str], peers: Peers
+) -> None:
+    release = asyncio.Event()
+    peers.intake.pause = release.wait
+    async with running_gateway(joined_env) as port:
+        for number in range(5):
+            assert (await post(port, TARGET, str(number).encode())).status == 200
+            await peers.wait_for(callbacks=number + 1)
+        assert peers.intake.deliveries == []
+        release.set()
+        await peers.wait_for(deliveries=5)
+        await inbox_is_empty(dsn)
+
+    assert len(peers.queue.callbacks) == len(peers.intake.deliveries) == 5
+
+
+async def _nothing_is_held(dsn: str) -> bool:
+    return not await _rows(dsn, "arrivals WHERE held_until > now()")
+
+
+async def _rows(dsn: str, table: str) -> list[asyncpg.Record]:
+    conn = await asyncpg.connect(dsn)
+    try:
+        return await conn.fetch(f"SELECT * FROM webhook.{table}")
+    finally:
+        await conn.close()
