@@ -30,20 +30,15 @@ from services.observability.domain import (
 
 @dataclass(slots=True)
 class Projection:
-    """One job as folded from its events up to `through_seq`. Moved forward by `fold` alone."""
+    """One job as folded from its events up to `through_seq`. Moved forward by `fold` alone.
+
+    Fields up to the view are in the order in which `read_progress.sql` reads them.
+    """
 
     job_id: UUID
     revision: int = 0
     through_seq: int = 0
     max_seq: int = 0
-    tool: str = ""
-    variant: str = ""
-    user_id: str = ""
-    caller: str = ""
-    request_id: str = ""
-    retry_of: str = ""
-    cost: int = 0
-    input_json: str = ""
     trace_id: bytes | None = None
     status: Status | None = None
     current_step: Step | None = None
@@ -63,8 +58,16 @@ class Projection:
     step_count: int = 0
     note_count: int = 0
     payload_count: int = 0
+    tool: str = ""
     # As read from the catalogue; not part of the projection.
     view: str = ""
+    variant: str = ""
+    user_id: str = ""
+    caller: str = ""
+    request_id: str = ""
+    retry_of: str = ""
+    cost: int = 0
+    input_json: str = ""
     # Whether the whole row is to be written: it is new, or its facts have just arrived.
     is_whole: bool = False
 
