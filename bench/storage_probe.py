@@ -40,16 +40,21 @@ from services.observability.store import SESSION
 from services.observability.wire_intake import batch_from
 from services.queue import command as c
 from services.queue.callbacks import Callbacks, ReportedCallback
-from services.queue.claim import Claimed, claim_batch
+from services.queue.claim import Claimed, Claims, Entrances
+from services.queue.crew import Crew
+from services.queue.desk import CreateRequest
 from services.queue.domain import Change, JobStatus, Submission, TimeLimits
 from services.queue.event_stream import EventStream
-from services.queue.intake import CreateRequest, Intake
+from services.queue.intake import Intake
+from services.queue.launch import Launcher
 from services.queue.ledger import Grant, Ledger
 from services.queue.operations import Operations
 from services.queue.policy import Policy
+from services.queue.recorder import Recorder
 from services.queue.relay import Relay
+from services.queue.store import SESSION as QUEUE_SESSION
 from services.queue.store_operations import Announcement
-from services.queue.transitions import Hint, Transitions
+from services.queue.transitions import Transitions
 from services.runtime.blobs import BlobStore
 from services.runtime.db import Pool, migrate, open_pool
 from services.runtime.ids import new_id, token_hash
@@ -57,6 +62,7 @@ from services.runtime.log import set_up_logging
 from services.runtime.traceparent import new_traceparent
 
 IN_FLIGHT = 500
+PUBLIC_URL = "http://127.0.0.1:1"
 MAX_CLAIMS = 500
 
 
@@ -85,14 +91,17 @@ class StorageProbe:
     def __init__(self, queue_pool: Pool, history_pool: Pool, history: HistorySettings) -> None:
         self._pool = queue_pool
         self._transitions = Transitions(queue_pool, Policy(), lambda: datetime.now(UTC))
-        self._intake = Intake(self._transitions, 1_000_000, 0)
-        self._callbacks = Callbacks(self._transitions)
         blobs = BlobStore(history.blobs)
+        claims = Claims(self._transitions, Launcher(Recorder(blobs), public_url=PUBLIC_URL), 0)
+        self._crew: Crew[Claimed] = Crew(
+            claims.claim_batch, self._start, name="start", most=MAX_CLAIMS, poll_s=1.0
+        )
+        self._intake = Intake(self._transitions, 1_000_000, 0, Entrances(claims, self._crew))
+        self._callbacks = Callbacks(self._transitions)
         self._feeds = Feeds(history_pool, history)
         self._deliveries = DeliveryIntake(history_pool, blobs, lambda: datetime.now(UTC))
         stream = DirectStream(HistoryIntake(history_pool, blobs, self._feeds.told))
         self._relay = Relay(self._transitions, cast(EventStream, stream))
-        self._hint = Hint()
         self._claims: dict[UUID, asyncio.Future[Claimed]] = {}
         self._transitions.listen(self._on_changes)
 
@@ -117,7 +126,7 @@ class StorageProbe:
     async def serve(self) -> None:
         """Claim, relay and feed until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._claim_for_ever())
+            group.create_task(self._crew.run(asyncio.Event()))
             group.create_task(self._relay.run())
             for loop in self._feeds.loops:
                 group.create_task(loop())
@@ -130,12 +139,10 @@ class StorageProbe:
         ref, task_id = uuid.uuid4().hex, str(made.FIRST_TASK + time.monotonic_ns())
         submission = made.submission_of(ref)
         user = USERS[number % len(USERS)]
-        job_id, _ = await self._intake.create(_create_request(ref, user, submission))
+        job_id = (await self._intake.create(_create_request(ref, user, submission))).job_id
         token = (await self._claim_of(job_id)).token
         del self._claims[job_id]
         run = self._transitions.run
-        start = made.request("start", made.start_body(submission))
-        await run(c.BeginStart(job_id, 1, token_hash(token), new_traceparent(), [start]))
         accepted = made.reply("start", bodies.accepted(task_id))
         await run(c.Accept(job_id, 1, task_id, [accepted]))
         await self._see_callback(token, task_id)
@@ -171,17 +178,14 @@ class StorageProbe:
         future = asyncio.get_running_loop().create_future()
         return self._claims.setdefault(job_id, future)
 
-    async def _claim_for_ever(self) -> None:
-        while True:
-            claimed = await claim_batch(self._transitions, MAX_CLAIMS, 0)
-            for each in claimed:
-                self._claim_of(each.work.job_id).set_result(each)
-            if not claimed:
-                await self._hint.wait(1.0)
+    async def _start(self, claimed: Claimed) -> None:
+        if claimed.launch is None:
+            raise AssertionError("a job without media was claimed without its start")
+        self._claim_of(claimed.work.job_id).set_result(claimed)
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
-        if any(each.after.status is JobStatus.QUEUED or each.frees_slot for each in changes):
-            self._hint.set()
+        if any(each.after.status is JobStatus.QUEUED or each.is_awaited for each in changes):
+            self._crew.wake()
 
 
 def _create_request(ref: str, user: str, submission: Submission) -> CreateRequest:
@@ -221,7 +225,7 @@ async def main(env: Mapping[str, str]) -> None:
     dsn = env["BENCH_DATABASE_URL"]
     history = HistorySettings(dsn, blobs=str(HOME / "etapa" / "blobs"))
     async with (
-        await open_pool(dsn, "queue", max_size=12) as queue_pool,
+        await open_pool(dsn, "queue", max_size=12, settings=QUEUE_SESSION) as queue_pool,
         await open_pool(
             dsn, "observability", max_size=history.pool_size, settings=SESSION
         ) as history_pool,

@@ -25,6 +25,7 @@ def make_app(desk: Desk) -> web.Application:
     set_up_templates(app)
     live = Live(desk.settings.max_streams)
     app.on_shutdown.append(live.stop)
+    app.on_cleanup.append(live.close)
     app.on_response_prepare.append(add_headers(desk.settings.media_origin))
     app.router.add_routes(
         [
@@ -40,10 +41,10 @@ def make_app(desk: Desk) -> web.Application:
             web.get(f"{_JOB}/context", fragments.context),
             web.get(f"{_JOB}/payloads/{{payload_id}}", fragments.payload),
             web.get(f"{_JOB}/payloads/{{payload_id}}/bytes", fragments.payload_bytes),
-            web.get(f"{_JOB}/events", live.job),
+            web.get(f"{_JOB}/events", live.job, allow_head=False),
             web.post(f"{_JOB}/retry", actions.retry),
             web.post(f"{_JOB}/cancel", actions.cancel),
-            web.get("/events", live.jobs),
+            web.get("/events", live.jobs, allow_head=False),
             web.get("/find", pages.find),
             web.get("/queue", pages.queue),
             web.get("/balance", fragments.balance),

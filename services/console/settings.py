@@ -22,8 +22,8 @@ class Settings:
     # Where links to outputs lead; the browser may show pictures from there.
     media_origin: str = "http://127.0.0.1:8081"
     max_upload_bytes: int = 512 * _MIB
-    # Pages that may be watched at once; each holds a connection and a stream of the history.
-    max_streams: int = 256
+    # Pages that may be watched at once; each holds a connection.
+    max_streams: int = 2000
     # Names by which the console may be called beside localhost and plain addresses.
     hosts: tuple[str, ...] = ()
 
@@ -44,7 +44,7 @@ class Settings:
             max_upload_bytes=env.integer(
                 "ETAPA_CONSOLE_MAX_UPLOAD_BYTES", 512 * _MIB, low=1024, high=2**36
             ),
-            max_streams=env.integer("ETAPA_CONSOLE_MAX_STREAMS", 256, low=1, high=10_000),
+            max_streams=env.integer("ETAPA_CONSOLE_MAX_STREAMS", 2000, low=1, high=10_000),
             hosts=tuple(
                 name.strip().lower()
                 for name in env.text("ETAPA_CONSOLE_HOSTS").split(",")

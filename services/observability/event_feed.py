@@ -1,20 +1,22 @@
-"""Tells watchers of jobs what is new: one query for all of them together, however many they are.
+"""Tells watchers of jobs what is new, once for all of them together, however many they are.
 
-Commits of this process are told by `touch`; those of other replicas are found by a hint or by the
-poll, which always runs while anybody watches.
+What this process commits is handed to them as it is. Commits of other replicas are found by a hint,
+or by the poll, which always runs while anybody watches, and read by one query.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.observability.chapter import StoredEvent
+from services.observability.chapter import StoredEvent, stored
+from services.observability.domain import Event
 from services.observability.feed_loop import FeedLoop
+from services.observability.fold import Folded
 from services.observability.history import read_new_events
 from services.observability.store import feed
 from services.runtime.db import Connection, Pool
@@ -78,6 +80,15 @@ class _Watched:
     seq: int
     subscriptions: set[Subscription] = field(default_factory=set)
 
+    def offer(self, events: list[StoredEvent]) -> None:
+        """Offer events to all; what was offered meanwhile is left out."""
+        new = [event for event in events if event.seq > self.seq]
+        if not new:
+            return
+        self.seq = new[-1].seq
+        for subscription in self.subscriptions:
+            subscription.offer(new)
+
 
 class EventFeed(FeedLoop):
     """The feed of single jobs' events. `run()` is its loop."""
@@ -110,10 +121,28 @@ class EventFeed(FeedLoop):
             if not watched.subscriptions:
                 self._watched.pop(job_id, None)
 
-    def touch(self, job_ids: Iterable[UUID]) -> None:
-        """Say that jobs have new events. Costs next to nothing while nobody watches them."""
+    def offer(self, folded: Folded) -> None:
+        """Offer what this process has just committed. Costs next to nothing without watchers."""
         if not self._watched:
             return
+        ends = {job.job_id: job.through_seq for job in folded.jobs if job.job_id in self._watched}
+        if not ends:
+            return
+        batches: dict[UUID, list[Event]] = {job_id: [] for job_id in ends}
+        for event in folded.fresh:
+            # Beyond a gap nothing is told.
+            if event.seq <= ends.get(event.job_id, 0):
+                batches[event.job_id].append(event)
+        for job_id, batch in batches.items():
+            watched = self._watched[job_id]
+            if _follows(watched.seq, batch):
+                watched.offer([stored(event) for event in batch])
+            # What filled a gap, or came while others wrote as well, is read.
+            if watched.seq < ends[job_id]:
+                self.touch([job_id])
+
+    def touch(self, job_ids: Iterable[UUID]) -> None:
+        """Have what is new of jobs read and offered."""
         touched = self._watched.keys() & set(job_ids)
         if touched:
             self._touched |= touched
@@ -161,8 +190,13 @@ class EventFeed(FeedLoop):
             watched = self._watched.get(job_id)
             if watched is None:
                 continue
-            watched.seq = batch[-1].seq
+            watched.offer(batch)
             if len(batch) == EVENTS_A_TURN:
                 self.touch([job_id])
-            for subscription in watched.subscriptions:
-                subscription.offer(batch)
+
+
+def _follows(seq: int, events: Sequence[Event]) -> bool:
+    """Tell whether events go on from a number, without a gap."""
+    return bool(events) and [event.seq for event in events] == list(
+        range(seq + 1, seq + 1 + len(events))
+    )

@@ -24,12 +24,12 @@ class Feeds:
         self._hints = Hints(pool, (self.events, self.jobs))
 
     def told(self, folded: Folded) -> None:
-        """Take note of a commit: log its steps, wake the feeds, hint to the other replicas."""
-        log_steps(folded)
+        """Take note of a commit: tell who watches, hint to the other replicas, log its steps."""
         if folded.jobs:
-            self.events.touch(job.job_id for job in folded.jobs)
+            self.events.offer(folded)
             self.jobs.touch()
             self._hints.send()
+        log_steps(folded)
 
     @property
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:

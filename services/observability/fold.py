@@ -87,6 +87,8 @@ class Folded:
     """What folding asks for beyond the projections: each effect exactly once per event."""
 
     jobs: list[Projection] = field(default_factory=list)
+    # What had not been stored before, in order of (job_id, seq); some may lie beyond a gap.
+    fresh: list[Event] = field(default_factory=list)
     keys: set[tuple[bytes, UUID, str]] = field(default_factory=set)
     repeats: dict[tuple[UUID, UUID], tuple[int, datetime]] = field(default_factory=dict)
     steps: list[tuple[Projection, Event]] = field(default_factory=list)

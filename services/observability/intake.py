@@ -107,7 +107,7 @@ class Intake:
     async def _store_events(self, conn: Connection, by_job: _ByJob) -> Folded:
         folded = Folded()
         known = await write.read_progress(conn, by_job)
-        fresh: list[Event] = []
+        fresh = folded.fresh
         for job_id in sorted(by_job):
             job = known.get(job_id) or Projection(job_id, is_whole=True)
             events = await _fresh(conn, job, by_job[job_id])

@@ -57,9 +57,7 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
         job_id = read_id("job_id", request.job_id)
         return trail_to_proto(await get_trail(self._pool, self._dictionaries, job_id))
 
-    async def Watch(
-        self, request: trail_pb2.WatchRequest, context: Any
-    ) -> AsyncIterator[trail_pb2.WatchResponse]:
+    async def Watch(self, request: trail_pb2.WatchRequest, context: Any) -> AsyncIterator[Any]:
         """Stream a job's events from a number on."""
         self._keeper.check_ready()
         if request.after_seq < 0:
@@ -129,5 +127,6 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
 
 
 @lru_cache(maxsize=256)
-def _news_of(event: StoredEvent) -> trail_pb2.WatchResponse:
-    return trail_pb2.WatchResponse(event=event_to_proto(event))
+def _news_of(event: StoredEvent) -> bytes:
+    # As bytes: encoded once for all who watch.
+    return trail_pb2.WatchResponse(event=event_to_proto(event)).SerializeToString()

@@ -10,6 +10,7 @@ from etapa_client import EtapaClient
 from services.queue.assembly import Assembly, assemble, call_limits
 from services.queue.server import make_server
 from services.queue.settings import Settings
+from services.queue.store import SESSION
 from services.runninghub.client import RunningHubClient
 from services.runtime.db import open_pool
 from services.runtime.failpoints import arm
@@ -28,7 +29,7 @@ async def main(
     arm(settings.failpoint)
     # Without a first connection, so that the service starts while the database is away.
     size = settings.database_connections
-    pool = await open_pool(settings.database_url, NAME, min_size=0, max_size=size)
+    pool = await open_pool(settings.database_url, NAME, min_size=0, max_size=size, settings=SESSION)
     client = EtapaClient(observability=settings.observability_address, tracer=ClientTracer())
     limits = call_limits(settings)
     async with RunningHubClient(limits, settings.fetch_allow) as provider, client:

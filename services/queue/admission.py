@@ -48,6 +48,8 @@ class QueueView:
     slots_available: int
     global_running: int
     queue_length: int
+    # Tools of which no job may start now.
+    paused_tools: Sequence[str] = ()
 
 
 def create(new: NewJob, now: datetime, policy: Policy) -> Change:

@@ -12,12 +12,15 @@ from typing import Any
 from etapa_client import EtapaClient
 from services.queue.alerts import alert
 from services.queue.callbacks import Callbacks
+from services.queue.claim import Claims
 from services.queue.dispatcher import Dispatcher
 from services.queue.event_stream import EventStream
 from services.queue.finisher import Finisher
 from services.queue.intake import Intake
+from services.queue.launch import Launcher
 from services.queue.lease import LeaseKeeper
 from services.queue.ledger import Ledger
+from services.queue.lookout import Lookout, Sleepers
 from services.queue.operations import Operations
 from services.queue.overview import Overview
 from services.queue.placement import Placement
@@ -41,6 +44,8 @@ from services.runtime.log import get_log
 _log = get_log(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _FLUSH_S = 3.0
+# A loop that nobody wakes, not even the lookout, looks for itself after this time.
+_ALONE_S = 30.0
 _CUT_SHORT: tuple[type[BaseException], ...] = (TimeoutError, *AWAY_ERRORS)
 
 
@@ -80,6 +85,7 @@ class Assembly:
     leases: LeaseKeeper
     sweeper: Sweeper
     relay: Relay
+    lookout: Lookout
     run_times: RunTimes
     pruner: Pruner
 
@@ -109,6 +115,7 @@ class Assembly:
                     self.leases.run(),
                     self.sweeper.run(),
                     self.relay.run(),
+                    self.lookout.run(),
                     self.run_times.run(),
                     self.pruner.run(),
                     self.waiters.run(),
@@ -160,11 +167,18 @@ def assemble(
     transitions.listen(alert)
     callbacks, reader, leases = Callbacks(transitions), Reader(pool), LeaseKeeper(transitions)
     workers = _make_workers(settings, transitions, provider, leases)
+    sweeper = Sweeper(transitions, callbacks, every_s=_ALONE_S)
+    relay = Relay(transitions, EventStream(client.intake), poll_s=_ALONE_S)
     return Assembly(
         settings=settings,
         pool=pool,
         transitions=transitions,
-        intake=Intake(transitions, settings.user_active_limit, settings.global_limit),
+        intake=Intake(
+            transitions,
+            settings.user_active_limit,
+            settings.global_limit,
+            workers.dispatcher.entrances,
+        ),
         callbacks=callbacks,
         reader=reader,
         waiters=Waiters(transitions, reader),
@@ -173,8 +187,9 @@ def assemble(
         ledger=Ledger(pool, _now),
         workers=workers,
         leases=leases,
-        sweeper=Sweeper(transitions, callbacks, every_s=_poll_s(settings)),
-        relay=Relay(transitions, EventStream(client.intake)),
+        sweeper=sweeper,
+        relay=relay,
+        lookout=_make_lookout(settings, transitions, workers, sweeper, relay),
         run_times=RunTimes(transitions),
         pruner=Pruner(pool, _now, keep_finished_s=settings.keep_finished_s),
     )
@@ -187,7 +202,7 @@ def _make_workers(
     leases: LeaseKeeper,
 ) -> Workers:
     blobs = BlobStore(settings.blobs)
-    recorder, poll_s = Recorder(blobs), _poll_s(settings)
+    recorder = Recorder(blobs)
     media_key, public_url = settings.media_key, settings.public_url
     placement = Placement(
         transitions.pool,
@@ -199,14 +214,14 @@ def _make_workers(
         media_key=media_key,
         time_scale=settings.policy.time_scale,
     )
-    starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
+    launcher = Launcher(recorder, public_url=public_url)
+    starter = Starter(transitions, provider, placement, recorder, leases, launcher)
     return Workers(
         Dispatcher(
-            transitions,
+            Claims(transitions, launcher, settings.global_limit),
             starter,
-            global_limit=settings.global_limit,
             max_starts=settings.max_starts,
-            poll_s=poll_s,
+            poll_s=_ALONE_S,
         ),
         Reconciler(
             transitions,
@@ -214,7 +229,7 @@ def _make_workers(
             recorder,
             placement,
             max_queries=settings.max_queries,
-            poll_s=poll_s,
+            poll_s=_ALONE_S,
         ),
         Finisher(
             transitions,
@@ -225,11 +240,21 @@ def _make_workers(
             media_url=settings.media_url,
             media_key=media_key,
             max_jobs=settings.max_savings,
-            poll_s=poll_s,
+            poll_s=_ALONE_S,
         ),
     )
 
 
-def _poll_s(settings: Settings) -> float:
-    """Return how often the loops look by themselves; hints wake them sooner."""
-    return min(max(settings.policy.scaled(1.0), 0.1), 1.0)
+def _make_lookout(
+    settings: Settings, transitions: Transitions, workers: Workers, sweeper: Sweeper, relay: Relay
+) -> Lookout:
+    sleepers = Sleepers(
+        dispatcher=workers.dispatcher.wake,
+        reconciler=workers.reconciler.wake,
+        finisher=workers.finisher.wake,
+        sweeper=sweeper.wake,
+        relay=relay.wake,
+    )
+    # Once a second, however patient the rest: a lost hint costs no more.
+    every_s = min(max(settings.policy.scaled(1.0), 0.1), 1.0)
+    return Lookout(transitions, sleepers, every_s=every_s)

@@ -10,10 +10,8 @@ from uuid import UUID
 
 from services.queue import store
 from services.queue.command import SeeCallback
-from services.queue.domain import Change
 from services.queue.transitions import Transitions
 from services.runtime.batch import Batcher
-from services.runtime.db import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +53,25 @@ class Callbacks:
 
     async def match_late(self, limit: int = 100) -> int:
         """Give callbacks with an unknown token to the attempt whose task they name."""
-        async with transaction(self._transitions.pool) as conn:
-            matched = await store.match_callbacks(conn, limit)
+        async with self._transitions.batch(limit) as batch:
+            matched = await store.match_callbacks(batch.conn, limit)
             commands = [
                 _see(row, row["job_id"], row["attempt"], is_repeat=False) for row in matched
             ]
-            changes: list[Change] = []
             if commands:
-                _, changes = await self._transitions.apply(conn, commands)
-        self._transitions.announce(changes)
+                await batch.apply(commands)
         return len(matched)
 
     async def _run(
         self, reports: Sequence[Sequence[ReportedCallback]]
     ) -> list[list[Receipt] | Exception]:
         callbacks = list({cb.delivery_id: cb for report in reports for cb in report}.values())
-        async with transaction(self._transitions.pool) as conn:
-            rows = await store.insert_callbacks(conn, _columns(callbacks))
+        async with self._transitions.batch(len(callbacks)) as batch:
+            rows = await store.insert_callbacks(batch.conn, _columns(callbacks))
             booked = {row["delivery_id"]: row for row in rows}
             commands = _new_ones(callbacks, booked)
-            changes: list[Change] = []
             if commands:
-                _, changes = await self._transitions.apply(conn, commands)
-        self._transitions.announce(changes)
+                await batch.apply(commands)
         return [[_receipt(booked[cb.delivery_id]) for cb in report] for report in reports]
 
 

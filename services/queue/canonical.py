@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any, NoReturn
 
 from services.queue.domain import BadRequestError
@@ -18,11 +19,10 @@ _FIELD = "input_json"
 def canonical_inputs(input_json: str) -> str:
     """Return one JSON object in canonical form. Raises `BadRequestError` on anything else."""
     try:
-        value = json.loads(
-            input_json, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-        )
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        json.dumps(value, ensure_ascii=False).encode()
+        value = _DECODER.decode(input_json)
+        text = _ENCODER.encode(value)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except BadRequestError:
         raise
     except UnicodeEncodeError as error:  # no strict reader after us would take it
@@ -50,3 +50,10 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise BadRequestError(f"{_FIELD} holds {name}, which is not JSON", _FIELD)
+
+
+# Made once: to make them costs more than to use them on small inputs.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+# Half of a pair, or a whole one: as canonical text writes it.
+_SURROGATE = re.compile(r"\\ud[89a-f]")

@@ -2,53 +2,167 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from services.queue import store
-from services.queue.domain import JobStatus
-from services.queue.start import claim
-from services.queue.store import Work
-from services.queue.transitions import Transitions
-from services.runtime.db import transaction
+from services.queue import start, store
+from services.queue.admission import QueueView
+from services.queue.crew import Crew, Seats
+from services.queue.domain import Change, JobState, JobStatus, Submission
+from services.queue.launch import Launch, Launcher
+from services.queue.store import OpenSlot, Work
+from services.queue.transitions import Transitions, merge_changes
+from services.runtime.db import Connection, transaction
 from services.runtime.ids import new_token, token_hash
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that this process may now start. Only here is the callback token known."""
+    """An attempt that this process may now start. Only here is the callback token known.
+
+    With a `launch` its "submitting" is committed already.
+    """
 
     work: Work
     token: str
+    launch: Launch | None = None
 
 
-async def claim_batch(transitions: Transitions, limit: int, global_limit: int) -> list[Claimed]:
-    """Claim up to `limit` jobs, first in first out, and commit it. Empty: none may start now."""
-    async with transaction(transitions.pool) as conn:
-        await store.lock_gate(conn)
-        now = transitions.clock()
-        pairs = await store.find_claims(conn, now, limit, global_limit)
-        if not pairs:
+class Claims:
+    """Gives slots to jobs, and commits with the claim whatever of the start needs no waiting."""
+
+    def __init__(self, transitions: Transitions, launcher: Launcher, global_limit: int) -> None:
+        self.transitions = transitions
+        self.global_limit = global_limit
+        self._launcher = launcher
+
+    async def claim(
+        self,
+        job: JobState,
+        slot: OpenSlot,
+        submission: Submission,
+        now: datetime,
+        previous_traceparent: str = "",
+    ) -> tuple[Change, Claimed]:
+        """Decide one claim: the change to be written, and what may be started after the commit."""
+        policy, token = self.transitions.policy, new_token()
+        change = start.claim(
+            job, slot.account, slot.slot, token_hash(token), submission.webapp_id, now, policy
+        )
+        work = _work(change.after, slot, submission, previous_traceparent)
+        prepared = await self._launcher.prepare(work, token)
+        if prepared is None:
+            return change, Claimed(work, token)
+        launch, begin = prepared
+        begun = start.begin_start(change.after, begin, now, policy)
+        [merged] = merge_changes([change, begun])
+        return merged, Claimed(work, token, launch)
+
+    async def claim_batch(self, limit: int) -> list[Claimed]:
+        """Claim up to `limit` jobs, first in first out, and commit it. Empty: none may start."""
+        transitions = self.transitions
+        async with transaction(transitions.pool) as conn:
+            await store.lock_gate(conn)
+            now = transitions.clock()
+            found = await store.find_claims(conn, now, limit, self.global_limit)
+            if not found:
+                return []
+            jobs = await store.lock_jobs(conn, (each.job_id for each in found))
+            # Between the look and the lock a job may have been cancelled: its slot waits a turn.
+            made = [
+                await self.claim(
+                    jobs[each.job_id], each.slot, each.submission, now, each.previous_traceparent
+                )
+                for each in found
+                if jobs[each.job_id].status is JobStatus.QUEUED
+            ]
+            changes = [change for change, _ in made]
+            if changes:
+                await store.write_changes(conn, changes, now)
+        transitions.announce(changes)
+        return [claimed for _, claimed in made]
+
+
+@dataclass(slots=True)
+class Entrance:
+    """Claims for jobs as they join the queue, where nobody waits before them.
+
+    `room` is for how many at most. The gate is held.
+    """
+
+    claims: Claims | None = None
+    seats: Seats[Claimed] = field(default_factory=lambda: Seats(0))
+
+    async def claim(
+        self, conn: Connection, joined: Sequence[Change], queue: QueueView, now: datetime
+    ) -> list[Change]:
+        """Return the claims of those of `joined` that start at once, in the order of the queue.
+
+        `queue` is what the first of them met.
+        """
+        room = min(self.seats.room, queue.slots_available)
+        if self.claims is None or room == 0 or queue.queue_length:
             return []
-        jobs = await store.lock_jobs(conn, (pair.job_id for pair in pairs))
-        tokens = {pair.job_id: new_token() for pair in pairs}
-        # Between the look and the lock a job may have been cancelled: its slot waits a turn.
-        changes = [
-            claim(
-                jobs[pair.job_id],
-                pair.account,
-                pair.slot,
-                token_hash(tokens[pair.job_id]),
-                pair.webapp_id,
-                now,
-                transitions.policy,
-            )
-            for pair in pairs
-            if jobs[pair.job_id].status is JobStatus.QUEUED
-        ]
-        if changes:
-            await store.write_changes(conn, changes, now)
-        works = await store.read_work(conn, [(c.after.id, c.after.attempt) for c in changes])
-    transitions.announce(changes)
-    places = {pair.job_id: place for place, pair in enumerate(pairs)}
-    works.sort(key=lambda work: places[work.job_id])
-    return [Claimed(work, tokens[work.job_id]) for work in works]
+        starting = [c for c in joined if _may_start(c, queue)][:room]
+        slots = await store.find_open_slots(conn, now, len(starting), self.claims.global_limit)
+        changes = []
+        for change, slot in zip(starting, slots, strict=False):
+            if change.submission is None:
+                raise AssertionError(f"job {change.after.id} joined the queue without submission")
+            claim, claimed = await self.claims.claim(change.after, slot, change.submission, now)
+            changes.append(claim)
+            self.seats.items.append(claimed)
+        return changes
+
+
+class Entrances:
+    """Opens an entrance for each transaction in which jobs join; closed by default."""
+
+    def __init__(self, claims: Claims | None = None, crew: Crew[Claimed] | None = None) -> None:
+        self._claims = claims
+        self._crew = crew
+
+    @contextmanager
+    def open(self, jobs: int) -> Iterator[Entrance]:
+        """Set room aside for up to `jobs` starts; they begin when the block ends without error."""
+        if self._crew is None:
+            yield Entrance()
+            return
+        with self._crew.seats(jobs) as seats:
+            yield Entrance(self._claims, seats)
+
+
+def _may_start(change: Change, queue: QueueView) -> bool:
+    job = change.after
+    return job.status is JobStatus.QUEUED and job.tool not in queue.paused_tools
+
+
+def _work(job: JobState, slot: OpenSlot, submission: Submission, previous_traceparent: str) -> Work:
+    attempt = job.current
+    if attempt is None:
+        raise AssertionError(f"job {job.id} was claimed without an attempt")
+    return Work(
+        job_id=job.id,
+        attempt=attempt.number,
+        tool=job.tool,
+        user_id=job.user_id,
+        submission=submission,
+        instance_type=job.instance_type or submission.instance_type,
+        traceparent=job.traceparent,
+        start_traceparent=attempt.traceparent,
+        previous_traceparent=previous_traceparent,
+        callback_traceparent="",
+        deadline_at=job.deadline_at,
+        account=slot.account,
+        base_url=slot.base_url,
+        api_key=slot.api_key,
+        token_sha256=attempt.token_sha256,
+        task_id=attempt.task_id,
+        results=attempt.results,
+        stop_for=attempt.stop_for,
+        stop_asked_at=attempt.stop_asked_at,
+        callbacks=attempt.callbacks,
+        accepted_at=attempt.accepted_at,
+    )

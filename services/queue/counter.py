@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -53,7 +53,11 @@ class Counter:
         policy: Policy,
     ) -> None:
         self.changes: list[Change] = []
+        # The places in the queue of those who joined it, 1 to MAX_EXACT_POSITION + 1.
+        self.places: dict[UUID, int] = {}
         self.enqueue_seq = enqueue_seq
+        # The queue as the first of them met it.
+        self.met = queue
         self._balances = balances
         self._queue = queue
         self._now = now
@@ -90,7 +94,8 @@ class Counter:
             return
         self.enqueue_seq += 1
         length = min(self._queue.queue_length + 1, MAX_EXACT_POSITION + 1)
-        self._queue = QueueView(self._queue.slots_available, self._queue.global_running, length)
+        self.places[job.id] = length
+        self._queue = replace(self._queue, queue_length=length)
         for bucket, amount in (job.charge or {}).items():
             self._balances[job.user_id][bucket] -= amount
 

@@ -1,94 +1,56 @@
-"""Claims waiting jobs and starts them at the provider, each exactly once."""
+"""Starts claimed jobs at the provider, each exactly once, and claims those that wait."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from services.queue.claim import Claimed, claim_batch
+from services.queue.claim import Claimed, Claims, Entrances
+from services.queue.crew import Crew
 from services.queue.domain import Change, JobStatus
 from services.queue.starter import Starter
-from services.queue.transitions import Hint, Transitions
-from services.runtime.db import AWAY_ERRORS
 from services.runtime.log import get_log
 
 _log = get_log(__name__)
-_BACK_OFF_S = 0.5
 
 
 class Dispatcher:
-    """Claims as many jobs as may start, and lets each start run by itself.
+    """Lets each start run by itself, up to `max_starts` at once.
 
-    `max_starts` bounds how many this process has under way. Woken by local commits; looks by
-    itself every `poll_s` for what other processes left.
+    Jobs come from `entrances`, where they join a queue in which nobody waits, and from claims.
+    Woken by local commits and by the lookout; looks by itself every `poll_s` as well.
     """
 
     def __init__(
-        self,
-        transitions: Transitions,
-        starter: Starter,
-        *,
-        global_limit: int,
-        max_starts: int = 64,
-        poll_s: float = 1.0,
+        self, claims: Claims, starter: Starter, *, max_starts: int = 64, poll_s: float = 1.0
     ) -> None:
-        self._transitions = transitions
+        self._transitions = claims.transitions
+        self._crew: Crew[Claimed] = Crew(
+            claims.claim_batch, self._start, name="start", most=max_starts, poll_s=poll_s
+        )
         self._starter = starter
-        self._global_limit = global_limit
-        self._max_starts = max_starts
-        self._poll_s = poll_s
-        self._hint = Hint()
-        self._under_way = 0
-        transitions.listen(self._on_changes)
+        self.entrances = Entrances(claims, self._crew)
+        self._transitions.listen(self._on_changes)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Claim and start until `stop` is set; then wait for the starts under way."""
-        async with asyncio.TaskGroup() as starts:
-            while not stop.is_set():
-                claimed = await self._claim()
-                for item in claimed:
-                    self._under_way += 1
-                    starts.create_task(self._start(item), name=f"start:{item.work.job_id}")
-                if not claimed:
-                    await self._hint.wait(self._poll_s)
+        await self._crew.run(stop)
 
     def wake(self) -> None:
         """Look for work now."""
-        self._hint.set()
-
-    async def _claim(self) -> list[Claimed]:
-        room = self._max_starts - self._under_way
-        if room <= 0:
-            return []
-        try:
-            claimed = await claim_batch(self._transitions, room, self._global_limit)
-        except AWAY_ERRORS as error:
-            _log.warning("claim_failed", error=type(error).__name__)
-            await asyncio.sleep(_BACK_OFF_S)
-            return []
-        except Exception:
-            # One turn is lost, not the loop; the leases of what was claimed run out.
-            _log.exception("claim_broke")
-            await asyncio.sleep(_BACK_OFF_S)
-            return []
-        for item in claimed:
-            work = item.work
-            _log.info(
-                "job_claimed",
-                job_id=str(work.job_id),
-                attempt=work.attempt,
-                tool=work.tool,
-                account=work.account,
-            )
-        return claimed
+        self._crew.wake()
 
     async def _start(self, item: Claimed) -> None:
-        try:
-            await self._starter.start(item)
-        finally:
-            self._under_way -= 1
-            self._hint.set()
+        work = item.work
+        _log.info(
+            "job_claimed",
+            job_id=str(work.job_id),
+            attempt=work.attempt,
+            tool=work.tool,
+            account=work.account,
+        )
+        await self._starter.start(item)
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
-        if any(c.after.status is JobStatus.QUEUED or c.frees_slot for c in changes):
-            self._hint.set()
+        if any(c.after.status is JobStatus.QUEUED or c.is_awaited for c in changes):
+            self._crew.wake()

@@ -333,8 +333,12 @@ class Change(Struct):
     cancel_reason: str = ""
     takes_slot: bool = False
     frees_slot: bool = False
+    # Known after the write: a job waited for the slot that it freed.
+    is_awaited: bool = False
     attempt_changed: bool = False
     poll_done: bool = False
+    # The commit itself takes the poll that it makes due: this process asks at once.
+    takes_poll: bool = False
     account_effect: AccountEffect | None = None
 
     @property

@@ -19,12 +19,13 @@ from services.queue import command as c
 from services.queue import store
 from services.queue.command import Command
 from services.queue.domain import Change, Phase, SavedOutput
+from services.queue.hint import Hint
 from services.queue.lease import LeaseKeeper
 from services.queue.output_content import HEAD_BYTES, NotTheOutputError, check_content
 from services.queue.recorder import Recorder
 from services.queue.result import Result, results_from_json, unsaved_output
 from services.queue.store import Work
-from services.queue.transitions import Hint, Transitions, persist
+from services.queue.transitions import Transitions, persist
 from services.runninghub.provider import Provider
 from services.runninghub.request import Account
 from services.runninghub.verdicts import judge_output
@@ -124,12 +125,16 @@ class Finisher:
             self._fresh += fresh
             _log.warning("finalising_not_taken", error=type(error).__name__)
             await asyncio.sleep(_BACK_OFF_S)
+            # Nobody else knows of what is fresh before its lease has run out.
+            self._hint.set()
             return []
         except Exception:
             # What was fresh is taken over again when its lease runs out.
             _log.exception("taking_finalising_broke")
             await asyncio.sleep(_BACK_OFF_S)
             return []
+        if self._fresh:
+            self._hint.set()
         return [work for work in works if work.results is not None]
 
     async def _save(self, work: Work) -> None:

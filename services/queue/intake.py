@@ -5,89 +5,81 @@ Each of the two writes is group-committed. What a job may become is decided in `
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from services.queue import store
-from services.queue.admission import NewJob, create
+from services.queue.claim import Entrance, Entrances
 from services.queue.counter import Completion, Counter, open_counter
+from services.queue.desk import Admitted, CreateRequest, Desk, Taken
 from services.queue.domain import (
     Change,
     JobNotFinalError,
     JobNotFoundError,
     JobNotRetryableError,
-    JobState,
     RequestIdReusedError,
     Submission,
-    TimeLimits,
-    ToolNotFoundError,
     TooManyActiveJobsError,
 )
-from services.queue.transitions import Transitions
+from services.queue.transitions import Transitions, merge_changes
 from services.runtime.batch import Batcher
 from services.runtime.db import Connection, transaction
-from services.runtime.ids import new_id
 
 _SHOWN_ACTIVE_JOBS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class CreateRequest:
-    """A checked request to admit a job. `params_sha256` covers all that makes it what it is."""
-
-    request_id: str
-    caller: str
-    user_id: str
-    tool: str
-    variant: str
-    input_json: str
-    params_sha256: bytes
-    traceparent: str
-    file_names: Mapping[str, str] = field(default_factory=dict)
-    retry_of: UUID | None = None
-    # Given where nothing has to be brought first: the job is completed in the same commit.
-    submission: Submission | None = None
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """The scope in which request_id is unique, and it."""
-        return self.caller, self.user_id, self.request_id
-
-
 class Intake:
-    """Admits and completes jobs. `active_limit` is how many a user may have open at a time."""
+    """Admits and completes jobs. `active_limit` is how many a user may have open at a time.
 
-    def __init__(self, transitions: Transitions, active_limit: int, global_limit: int) -> None:
+    By `entrances`, if given, jobs start in the commit that completes them where nobody waits.
+    """
+
+    def __init__(
+        self,
+        transitions: Transitions,
+        active_limit: int,
+        global_limit: int,
+        entrances: Entrances | None = None,
+    ) -> None:
         self._transitions = transitions
+        self._entrances = entrances or Entrances()
         self._active_limit = active_limit
         self._global_limit = global_limit
-        self._creates: Batcher[CreateRequest, tuple[UUID, bool]] = Batcher(
-            self._create_batch, name="create"
-        )
+        self._creates: Batcher[CreateRequest, Admitted] = Batcher(self._create_batch, name="create")
         self._submits: Batcher[Completion, None] = Batcher(
             self._submit_batch, name="submit", key=lambda item: item.job_id
         )
 
-    async def create(self, request: CreateRequest) -> tuple[UUID, bool]:
-        """Admit a job; return its id and whether it is new. Idempotent by request id."""
-        job_id, created = await self._creates.submit(request)
-        if request.submission is not None and not created:
-            try:
-                await self.submit(job_id, request.submission)
-            except RequestIdReusedError as error:
-                raise RequestIdReusedError(request.request_id, "media or nodes") from error
-        return job_id, created
+    async def create(self, request: CreateRequest) -> Admitted:
+        """Admit a job, or find it. Idempotent by request id."""
+        admitted = await self._creates.submit(request)
+        if not admitted.created:
+            await self._complete_found(admitted.job_id, request)
+        return admitted
+
+    async def create_all(self, requests: Sequence[CreateRequest]) -> list[Admitted | Exception]:
+        """Admit several jobs in order, each as by `create`; return its answer or its error."""
+        results = await self._creates.submit_all(requests)
+        found = {
+            i: self._complete_found(result.job_id, requests[i])
+            for i, result in enumerate(results)
+            if isinstance(result, Admitted) and not result.created
+        }
+        if found:
+            completed = await asyncio.gather(*found.values(), return_exceptions=True)
+            for i, error in zip(found, completed, strict=True):
+                if isinstance(error, Exception):
+                    results[i] = error
+        return results
 
     async def submit(self, job_id: UUID, submission: Submission) -> None:
         """Complete a pending job. Idempotent: the same content changes nothing."""
         await self._submits.submit(Completion.of(job_id, submission))
 
-    async def retry(
-        self, job_id: UUID, request_id: str, caller: str, traceparent: str
-    ) -> tuple[UUID, bool]:
+    async def retry(self, job_id: UUID, request_id: str, caller: str, traceparent: str) -> Admitted:
         """Make a new job from a final one, with the same inputs and media."""
         async with self._transitions.pool.acquire() as conn:
             template = await store.read_template(conn, job_id)
@@ -117,33 +109,50 @@ class Intake:
         await self._creates.drain()
         await self._submits.drain()
 
-    async def _create_batch(
-        self, requests: Sequence[CreateRequest]
-    ) -> list[tuple[UUID, bool] | Exception]:
-        users = {request.user_id for request in requests}
-        has_ready = any(request.submission for request in requests)
-        async with transaction(self._transitions.pool) as conn:
-            enqueue_seq = await store.lock_gate(conn) if has_ready else 0
-            prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
-            await store.ensure_users(conn, users)
-            active = await store.lock_users(conn, users)
-            known = await store.find_requests(conn, [r.key for r in requests])
-            desk = _Desk(self._transitions, self._active_limit, prices, active, known)
-            results = [desk.admit(request) for request in requests]
-            created = [change for _, change in desk.admitted]
-            completed: list[Change] = []
-            if created:
-                await store.insert_jobs(conn, desk.admitted)
-                completed = await self._complete_new(conn, desk, enqueue_seq)
-                await store.write_changes(conn, completed, desk.now, created=created)
-            await self._name_active_jobs(conn, results)
-        self._transitions.announce([*created, *completed])
-        return results
+    async def _complete_found(self, job_id: UUID, request: CreateRequest) -> None:
+        """Complete a job that an earlier call of the same request made, unless that has done so."""
+        if request.submission is None:
+            return
+        try:
+            await self.submit(job_id, request.submission)
+        except RequestIdReusedError as error:
+            raise RequestIdReusedError(request.request_id, "media or nodes") from error
 
-    async def _complete_new(self, conn: Connection, desk: _Desk, enqueue_seq: int) -> list[Change]:
+    async def _create_batch(self, requests: Sequence[CreateRequest]) -> list[Admitted | Exception]:
+        users = {request.user_id for request in requests}
+        ready = sum(request.submission is not None for request in requests)
+        with self._entrances.open(ready) as entrance:
+            async with transaction(self._transitions.pool) as conn:
+                enqueue_seq = await store.lock_gate(conn) if ready else 0
+                prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
+                await store.ensure_users(conn, users)
+                active = await store.lock_users(conn, users)
+                known = await store.find_requests(conn, [r.key for r in requests])
+                now, policy = self._transitions.clock(), self._transitions.policy
+                desk = Desk(now, policy, self._active_limit, prices, active, known)
+                results = [desk.admit(request) for request in requests]
+                changes = await self._enter(conn, desk, enqueue_seq, entrance)
+                await self._name_active_jobs(conn, results)
+        self._transitions.announce(changes)
+        return desk.answers(results)
+
+    async def _enter(
+        self, conn: Connection, desk: Desk, enqueue_seq: int, entrance: Entrance
+    ) -> list[Change]:
+        """Write the admitted jobs, each as far as it gets at once."""
+        if not desk.admitted:
+            return []
+        await self._complete_new(conn, desk, enqueue_seq, entrance)
+        changes = merge_changes([*(change for _, change in desk.admitted), *desk.completed])
+        await store.insert_jobs(conn, [new for new, _ in desk.admitted], changes, desk.now)
+        return changes
+
+    async def _complete_new(
+        self, conn: Connection, desk: Desk, enqueue_seq: int, entrance: Entrance
+    ) -> None:
         """Complete those of the jobs just admitted that wait for nothing."""
         if not desk.ready:
-            return []
+            return
         counter = await self._open_counter(
             conn, {job.user_id for job, _ in desk.ready}, enqueue_seq, desk.now
         )
@@ -151,7 +160,8 @@ class Intake:
         for job, completion in desk.ready:
             counter.complete(job, completion, inputs)
         await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        return counter.changes
+        started = await entrance.claim(conn, counter.changes, counter.met, desk.now)
+        desk.completed, desk.places = [*counter.changes, *started], counter.places
 
     async def _open_counter(
         self, conn: Connection, users: set[str], enqueue_seq: int, now: datetime
@@ -159,9 +169,7 @@ class Intake:
         policy = self._transitions.policy
         return await open_counter(conn, users, enqueue_seq, now, policy, self._global_limit)
 
-    async def _name_active_jobs(
-        self, conn: Connection, results: list[tuple[UUID, bool] | Exception]
-    ) -> None:
+    async def _name_active_jobs(self, conn: Connection, results: list[Taken | Exception]) -> None:
         refused = {i: r for i, r in enumerate(results) if isinstance(r, TooManyActiveJobsError)}
         if not refused:
             return
@@ -172,78 +180,28 @@ class Intake:
             results[i] = TooManyActiveJobsError(error.user_id, self._active_limit, jobs)
 
     async def _submit_batch(self, items: Sequence[Completion]) -> list[Exception | None]:
-        transitions, ids = self._transitions, [item.job_id for item in items]
-        async with transaction(transitions.pool) as conn:
-            enqueue_seq = await store.lock_gate(conn)
-            jobs = await store.lock_jobs(conn, ids)
-            users = {job.user_id for job in jobs.values()}
-            await store.lock_users(conn, users)
-            inputs = await store.read_inputs(conn, ids)
-            now = transitions.clock()
-            counter = await self._open_counter(conn, users, enqueue_seq, now)
-            results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
-            if counter.changes:
-                await store.write_changes(conn, counter.changes, now)
-                await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        transitions.announce(counter.changes)
+        with self._entrances.open(len(items)) as entrance:
+            async with transaction(self._transitions.pool) as conn:
+                results, changes = await self._submit(conn, items, entrance)
+        self._transitions.announce(changes)
         return results
 
-
-class _Desk:
-    """Admits the requests of one batch, in order, against what the database held."""
-
-    def __init__(
-        self,
-        transitions: Transitions,
-        active_limit: int,
-        prices: Mapping[tuple[str, str], tuple[int, TimeLimits]],
-        active: dict[str, int],
-        known: dict[tuple[str, str, str], tuple[UUID, bytes]],
-    ) -> None:
-        self.now = transitions.clock()
-        self.admitted: list[tuple[NewJob, Change]] = []
-        # Of these, jobs that can be completed at once.
-        self.ready: list[tuple[JobState, Completion]] = []
-        self._policy = transitions.policy
-        self._active_limit = active_limit
-        self._prices = prices
-        self._active = active
-        self._known = known
-
-    def admit(self, request: CreateRequest) -> tuple[UUID, bool] | Exception:
-        if request.key in self._known:
-            job_id, params_sha256 = self._known[request.key]
-            if params_sha256 != request.params_sha256:
-                return RequestIdReusedError(request.request_id, "tool, user or inputs")
-            return job_id, False
-        price = self._prices.get((request.tool, request.variant))
-        if price is None:
-            return ToolNotFoundError(request.tool, request.variant)
-        if self._active[request.user_id] >= self._active_limit:
-            return TooManyActiveJobsError(request.user_id, self._active_limit, [])
-        new = _new_job(request, *price)
-        change = create(new, self.now, self._policy)
-        self.admitted.append((new, change))
-        if request.submission is not None:
-            self.ready.append((change.after, Completion.of(new.id, request.submission)))
-        self._active[request.user_id] += 1
-        self._known[request.key] = (new.id, request.params_sha256)
-        return new.id, True
-
-
-def _new_job(request: CreateRequest, cost: int, limits: TimeLimits) -> NewJob:
-    return NewJob(
-        id=new_id(),
-        caller=request.caller,
-        request_id=request.request_id,
-        user_id=request.user_id,
-        tool=request.tool,
-        variant=request.variant,
-        input_json=request.input_json,
-        file_names=request.file_names,
-        params_sha256=request.params_sha256,
-        cost=cost,
-        limits=limits,
-        traceparent=request.traceparent,
-        retry_of=request.retry_of,
-    )
+    async def _submit(
+        self, conn: Connection, items: Sequence[Completion], entrance: Entrance
+    ) -> tuple[list[Exception | None], list[Change]]:
+        ids = [item.job_id for item in items]
+        enqueue_seq = await store.lock_gate(conn)
+        jobs = await store.lock_jobs(conn, ids)
+        users = {job.user_id for job in jobs.values()}
+        await store.lock_users(conn, users)
+        inputs = await store.read_inputs(conn, ids)
+        now = self._transitions.clock()
+        counter = await self._open_counter(conn, users, enqueue_seq, now)
+        results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
+        if not counter.changes:
+            return results, []
+        started = await entrance.claim(conn, counter.changes, counter.met, now)
+        changes = merge_changes([*counter.changes, *started])
+        await store.write_changes(conn, changes, now)
+        await store.set_enqueue_seq(conn, counter.enqueue_seq)
+        return results, changes

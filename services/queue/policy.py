@@ -33,6 +33,11 @@ class Policy:
     # Automatic new attempts by failure class, where they differ from the verdict table.
     retry_overrides: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def question_s(self) -> float:
+        """How long nobody else asks about an attempt that somebody asks about; scaled."""
+        return self.scaled(self.query_call_s * 2) + 5
+
     def scaled(self, seconds: float) -> float:
         """Return a number of seconds after scaling."""
         return seconds * self.time_scale

@@ -37,6 +37,10 @@ class Reader:
         """Return a job with its position. Raises `JobNotFoundError`."""
         return await self._batcher.submit(job_id)
 
+    async def get_all(self, job_ids: Sequence[UUID]) -> list[JobView | Exception]:
+        """Return what `get` would return or raise for each job."""
+        return await self._batcher.submit_all(job_ids)
+
     async def list_jobs(self, wanted: JobFilter, size: int, token: str) -> Page:
         """Return one page, newest first. Raises `BadPageTokenError`."""
         below = read_token(token, wanted)

@@ -15,23 +15,22 @@ from opentelemetry.trace import SpanKind
 from services.queue import command as c
 from services.queue import store
 from services.queue.command import Payload
+from services.queue.crew import Crew
 from services.queue.domain import Change
 from services.queue.placement import Placement
 from services.queue.recorder import Recorder, answer_sha256
 from services.queue.store import Work
-from services.queue.transitions import Hint, Transitions, persist
+from services.queue.transitions import Transitions, persist
 from services.runninghub.exchange import Call
 from services.runninghub.provider import Provider
 from services.runninghub.report import TaskReport, TaskState
 from services.runninghub.request import Account
 from services.runninghub.verdicts import Stage, classify, evidence_of
-from services.runtime.db import AWAY_ERRORS
 from services.runtime.errors import EtapaError
 from services.runtime.log import get_log
 from services.runtime.tracing import LightSpan, start_span, trace_id_of
 
 _log = get_log(__name__)
-_BACK_OFF_S = 0.5
 # Answers that say something about the task. The others say only that asking failed.
 _USABLE = (
     TaskState.WAITING,
@@ -60,45 +59,26 @@ class Reconciler:
         self._provider = provider
         self._recorder = recorder
         self._placement = placement
-        self._max_queries = max_queries
-        self._poll_s = poll_s
-        self._hint = Hint()
-        self._under_way = 0
+        self._crew: Crew[Work] = Crew(
+            self._take_due, self._ask, name="query", most=max_queries, poll_s=poll_s
+        )
+        transitions.hand_polls_to(self._crew)
         transitions.listen(self._on_changes)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until `stop` is set; then wait for the questions under way."""
-        async with asyncio.TaskGroup() as queries:
-            while not stop.is_set():
-                due = await self._take_due()
-                for work in due:
-                    self._under_way += 1
-                    queries.create_task(self._ask(work), name=f"query:{work.job_id}")
-                if not due:
-                    await self._hint.wait(self._poll_s)
+        await self._crew.run(stop)
 
     def wake(self) -> None:
         """Look for due questions now."""
-        self._hint.set()
+        self._crew.wake()
 
-    async def _take_due(self) -> list[Work]:
-        room = self._max_queries - self._under_way
-        if room <= 0:
-            return []
-        policy, now = self._transitions.policy, self._transitions.clock()
-        until = now + timedelta(seconds=policy.scaled(policy.query_call_s * 2) + 5)
-        try:
-            async with self._transitions.pool.acquire() as conn:
-                due = await store.take_due_polls(conn, now, until, room)
-                return await store.read_work(conn, due) if due else []
-        except AWAY_ERRORS as error:
-            _log.warning("polls_not_taken", error=type(error).__name__)
-            await asyncio.sleep(_BACK_OFF_S)
-            return []
-        except Exception:
-            _log.exception("taking_polls_broke")
-            await asyncio.sleep(_BACK_OFF_S)
-            return []
+    async def _take_due(self, room: int) -> list[Work]:
+        now = self._transitions.clock()
+        until = now + timedelta(seconds=self._transitions.policy.question_s)
+        async with self._transitions.pool.acquire() as conn:
+            due = await store.take_due_polls(conn, now, until, room)
+            return await store.read_work(conn, due) if due else []
 
     async def _ask(self, work: Work) -> None:
         try:
@@ -114,9 +94,6 @@ class Reconciler:
         except Exception:
             # The question falls due again when `polling_until` has passed.
             _log.exception("query_broke", job_id=str(work.job_id), attempt=work.attempt)
-        finally:
-            self._under_way -= 1
-            self._hint.set()
 
     async def _query(self, work: Work) -> Change:
         with _query_span(work):
@@ -170,8 +147,10 @@ class Reconciler:
         now = self._transitions.clock()
         for change in changes:
             attempt = change.after.current
-            if attempt and attempt.next_poll_at is not None and attempt.next_poll_at <= now:
-                self._hint.set()
+            if change.takes_poll or attempt is None or attempt.next_poll_at is None:
+                continue
+            if attempt.next_poll_at <= now:
+                self._crew.wake()
                 return
 
 

@@ -19,9 +19,10 @@ from services.queue import store_outbox
 from services.queue.domain import Change
 from services.queue.event_stream import EventStream
 from services.queue.events import stand_in
+from services.queue.hint import Hint
 from services.queue.pack import RejectedEvent, read_pack, write_pack
 from services.queue.store_outbox import TakenPack
-from services.queue.transitions import Hint, Transitions
+from services.queue.transitions import Transitions
 from services.runtime.db import AWAY_ERRORS, transaction
 from services.runtime.log import get_log
 
@@ -31,6 +32,8 @@ MAX_EVENTS = 1000
 MAX_BYTES = 2_500_000
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
+# The least rest after a batch that was no full one, so that the next one holds more.
+_REST_S = 0.02
 _AWAY: tuple[type[BaseException], ...] = (EtapaError, *AWAY_ERRORS)
 # Answers that the same batch would get again.
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -145,8 +148,14 @@ class Relay:
             is_more, limit = count * 2 >= limit, min(limit * 2, MAX_EVENTS)
             if is_more:
                 self._wake_next(lane)
-            else:
-                await self._hints[lane].wait(self._poll_s if lane == 0 else 3600)
+                continue
+            if count:
+                await asyncio.sleep(_REST_S)
+            await self._hints[lane].wait(self._poll_s if lane == 0 else 3600)
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._hints[0].set()
 
     def _wake_next(self, lane: int) -> None:
         if lane + 1 < len(self._hints):
@@ -167,7 +176,7 @@ class Relay:
         self._failures = 0
 
     def _on_changes(self, _changes: Sequence[Change]) -> None:
-        self._hints[0].set()
+        self.wake()
 
 
 def _find(

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from services.queue.admission import NewJob
 from services.queue.domain import (
     BOOKS,
     AccountEffect,
@@ -113,7 +114,8 @@ def attempt_from_row(row: Record) -> Attempt:
 def change_rows(changes: Sequence[Change], created: Sequence[Change]) -> list[Rows]:
     """Return the rows that `write_changes.sql` takes, but for the packs.
 
-    `created` are jobs inserted just before. At most one change a job.
+    `created` are jobs inserted just before, as they are after their changes. At most one change a
+    job.
     """
     every = [*changes, *created]
     entries = [entry for c in every for entry in c.entries]
@@ -126,8 +128,41 @@ def change_rows(changes: Sequence[Change], created: Sequence[Change]) -> list[Ro
         [(*key, *move) for key, move in balance_moves(entries).items()],
         _user_rows(changes, created),
         _effect_rows(c.account_effect for c in every if c.account_effect),
-        [_submission_row(c.after.id, c.submission) for c in changes if c.submission],
+        [_submission_row(c.after.id, c.submission) for c in every if c.submission],
     ]
+
+
+def new_job_row(new: NewJob, job: JobState) -> tuple[Any, ...]:
+    """Return the row that `insert_jobs.sql` takes: what was asked for, and how far it got."""
+    return (
+        job.id,
+        new.caller,
+        new.request_id,
+        job.user_id,
+        job.tool,
+        job.variant,
+        new.params_sha256,
+        new.input_json,
+        job.cost,
+        new.retry_of,
+        job.traceparent,
+        job.created_at,
+        job.status,
+        job.current_step,
+        job.failed_at_step,
+        job.error_class,
+        without_nul(job.error_message),
+        job.attempt,
+        job.current.phase if job.current else None,
+        job.enqueue_seq,
+        job.deadline_at,
+        job.queued_at,
+        job.started_at,
+        job.completed_at,
+        job.seq,
+        _json(job.charge) if job.charge is not None else None,
+        job.submission_sha256,
+    )
 
 
 def submission_to_json(submission: Submission) -> str:
@@ -224,6 +259,7 @@ def _attempt_row(change: Change) -> tuple[Any, ...]:
         a.task_cost_time,
         a.callback_asked,
         change.poll_done,
+        change.takes_poll,
     )
 
 
@@ -253,7 +289,7 @@ def _user_rows(changes: Sequence[Change], created: Sequence[Change]) -> Rows:
     moves: dict[str, int] = defaultdict(int)
     for change in created:
         moves[change.after.user_id] += 1
-    for change in changes:
+    for change in [*changes, *created]:
         if change.ends_job:
             moves[change.after.user_id] -= 1
     return [(user_id, move) for user_id, move in moves.items() if move]

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from etapa.queue.v1 import queue_pb2, queue_pb2_grpc
-from services.queue import check, mapping
+from services.queue import check, mapping, mapping_create
 from services.queue.callbacks import Callbacks
 from services.queue.command import AskCancel, RejectMedia
 from services.queue.domain import BadRequestError, JobAlreadyFinalError
 from services.queue.intake import Intake
 from services.queue.overview import Overview
 from services.queue.reader import Reader
+from services.queue.servicer_create import Creates
 from services.queue.transitions import Transitions
 from services.queue.waiters import Waiters
 from services.runtime.page import page_size
@@ -43,13 +44,19 @@ class QueueServicer(queue_pb2_grpc.QueueServiceServicer):
         self._reader = reader
         self._waiters = waiters
         self._overview = overview
+        self._creates = Creates(intake, reader, self._clock)
 
     async def CreateJob(
         self, request: queue_pb2.CreateJobRequest, context: Any
     ) -> queue_pb2.CreateJobResponse:
         """Admit a job."""
-        job_id, created = await self._intake.create(mapping.create_from(request, _traceparent()))
-        return queue_pb2.CreateJobResponse(job=await self._job(job_id), created=created)
+        return await self._creates.one(request, _traceparent())
+
+    async def CreateJobs(
+        self, request: queue_pb2.CreateJobsRequest, context: Any
+    ) -> queue_pb2.CreateJobsResponse:
+        """Admit several jobs, each answered by itself."""
+        return await self._creates.many(request.requests)
 
     async def SubmitJob(
         self, request: queue_pb2.SubmitJobRequest, context: Any
@@ -58,9 +65,9 @@ class QueueServicer(queue_pb2_grpc.QueueServiceServicer):
         job_id = check.job_id(request.job_id)
         match request.WhichOneof("outcome"):
             case "ready":
-                await self._intake.submit(job_id, mapping.submission_from(request.ready))
+                await self._intake.submit(job_id, mapping_create.submission_from(request.ready))
             case "rejected":
-                await self._reject(mapping.rejection_from(job_id, request.rejected))
+                await self._reject(mapping_create.rejection_from(job_id, request.rejected))
             case _:
                 raise BadRequestError("give either `ready` or `rejected`", "outcome")
         return queue_pb2.SubmitJobResponse(job=await self._job(job_id))
@@ -112,8 +119,9 @@ class QueueServicer(queue_pb2_grpc.QueueServiceServicer):
         old_id = check.job_id(request.job_id)
         request_id = check.text("request_id", request.request_id, check.MAX_NAME, least=1)
         caller = check.text("caller", request.caller, check.MAX_NAME)
-        job_id, created = await self._intake.retry(old_id, request_id, caller, _traceparent())
-        return queue_pb2.RetryJobResponse(job=await self._job(job_id), created=created)
+        made = await self._intake.retry(old_id, request_id, caller, _traceparent())
+        job = mapping.job_to_proto(await self._creates.view(made), self._clock())
+        return queue_pb2.RetryJobResponse(job=job, created=made.created)
 
     async def GetQueue(
         self, request: queue_pb2.GetQueueRequest, context: Any

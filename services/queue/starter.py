@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from opentelemetry.trace import SpanKind
-
 from services.queue import command as c
 from services.queue.claim import Claimed
 from services.queue.command import Command, Payload
 from services.queue.domain import Details, StaleAttemptError
+from services.queue.launch import Launch, Launcher, start_span_of
 from services.queue.lease import LeaseKeeper
 from services.queue.placement import Placed, Placement, UploadRefusedError
 from services.queue.recorder import Recorder
@@ -24,14 +23,14 @@ from services.queue.transitions import Transitions, persist
 from services.runninghub.exchange import Call, Exchange, Transport
 from services.runninghub.provider import Provider
 from services.runninghub.report import StartOutcome, StartReply, TaskState
-from services.runninghub.request import Account, StartRequest
+from services.runninghub.request import Account
 from services.runninghub.verdicts import Stage, Verdict, classify, evidence_of, failure_class
 from services.runtime.error_table import is_database_gone
 from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.ids import new_id
 from services.runtime.log import get_log
-from services.runtime.tracing import LightSpan, start_span, trace_id_of
+from services.runtime.tracing import trace_id_of
 
 _log = get_log(__name__)
 # States of a task that exists, whatever the refusal beside its id said.
@@ -55,8 +54,9 @@ _AWAY_PAUSE_S = 0.5
 class _Start:
     """One start under way. `began` once "submitting" may have been committed.
 
-    `hindrance`: what of ours was away when the media was last tried to be placed. `task_id`: what
-    the reply named; once known it must not be lost. `unkept`: replies that could not be recorded.
+    With a `launch` it was, in the commit of the claim. `hindrance`: what of ours was away when the
+    media was last tried to be placed. `task_id`: what the reply named; once known it must not be
+    lost. `unkept`: replies that could not be recorded.
     """
 
     work: Work
@@ -64,6 +64,7 @@ class _Start:
     account: Account
     secrets: list[str]
     trace_id: str
+    launch: Launch | None
     placed: Placed = field(default_factory=Placed)
     exchange_id: UUID = field(default_factory=new_id)
     began: bool = False
@@ -73,7 +74,7 @@ class _Start:
 
 
 class Starter:
-    """Starts claimed attempts. `public_url` is our gateway's, "" where there is none."""
+    """Starts claimed attempts."""
 
     def __init__(
         self,
@@ -82,25 +83,27 @@ class Starter:
         placement: Placement,
         recorder: Recorder,
         leases: LeaseKeeper,
-        *,
-        public_url: str,
+        launcher: Launcher,
     ) -> None:
         self._transitions = transitions
         self._provider = provider
         self._placement = placement
         self._recorder = recorder
         self._leases = leases
-        self._public_url = public_url.rstrip("/")
+        self._launcher = launcher
 
     async def start(self, claimed: Claimed) -> None:
         """Bring one claimed attempt to accepted, refused or unknown; raises only cancellation."""
-        work = claimed.work
+        work, launch = claimed.work, claimed.launch
         start = _Start(
             work,
             claimed.token,
             Account(work.account, work.base_url, work.api_key),
             [work.api_key, claimed.token],
             trace_id_of(work.traceparent),
+            launch,
+            exchange_id=launch.exchange_id if launch else new_id(),
+            began=launch is not None,
         )
         try:
             with self._leases.hold(work.job_id, work.attempt):
@@ -114,20 +117,23 @@ class Starter:
             await self._book_breakdown(start)
 
     async def _run(self, start: _Start) -> Command:
-        work = start.work
+        launch = start.launch
+        if launch is not None:
+            with launch.span:
+                call = await self._provider.start(
+                    start.account, launch.request, before_first_byte=_about_to_send
+                )
+            return await self._book(start, call)
         if (hindrance := await self._place(start)) is not None:
             return hindrance
         failpoint("claimed_not_sent")
-        with _start_span(work) as span:
+        with start_span_of(start.work) as span:
             try:
                 call = await self._call(start, span.traceparent)
             except UnavailableError as error:
                 # Raised by the commit before the first byte: nothing was sent.
                 return self._release(start, error)
-        command = await self._book(start, call)
-        if isinstance(command, c.Accept):
-            failpoint("accepted_not_committed")
-        return command
+        return await self._book(start, call)
 
     async def _place(self, start: _Start) -> Command | None:
         """Bring the media to the account; return what to do where that can't be done."""
@@ -157,52 +163,29 @@ class Starter:
             await asyncio.sleep(_AWAY_PAUSE_S)
 
     async def _call(self, start: _Start, traceparent: str) -> Call[StartReply]:
-        work = start.work
-        url = f"{self._public_url}/runninghub/{start.token}" if self._public_url else None
-        request = StartRequest(
-            target_id=work.submission.webapp_id,
-            nodes=start.placed.nodes,
-            webhook_url=url,
-            instance_type=work.instance_type,
-        )
+        work, placed = start.work, start.placed
+        request = self._launcher.request(work, start.token, placed.nodes)
 
         async def commit_submitting() -> None:
-            sent = await self._outgoing(start, request)
+            sent = await self._launcher.record(work, start.token, request, start.exchange_id)
             start.began = True
+            payloads = [*placed.payloads, sent]
             await self._transitions.run(
-                c.BeginStart(
-                    work.job_id,
-                    work.attempt,
-                    work.token_sha256,
-                    traceparent,
-                    [*start.placed.payloads, sent],
-                )
+                c.BeginStart(work.job_id, work.attempt, work.token_sha256, traceparent, payloads)
             )
-            # After this hook the bytes leave at once, so the kill falls between them and a reply.
-            asyncio.get_running_loop().call_later(0.003, failpoint, "sent_no_reply")
+            await _about_to_send()
 
         return await self._provider.start(
             start.account, request, before_first_byte=commit_submitting
         )
 
-    async def _outgoing(self, start: _Start, request: StartRequest) -> Payload:
-        account = start.account
-        return await self._recorder.outgoing(
-            "start",
-            "POST",
-            account.base_url.rstrip("/") + request.path,
-            (
-                ("Authorization", f"Bearer {account.api_key}"),
-                ("Content-Type", "application/json"),
-            ),
-            request.body,
-            start.work.attempt,
-            start.secrets,
-            start.trace_id,
-            start.exchange_id,
-        )
-
     async def _book(self, start: _Start, call: Call[StartReply]) -> Command:
+        command = await self._read(start, call)
+        if isinstance(command, c.Accept):
+            failpoint("accepted_not_committed")
+        return command
+
+    async def _read(self, start: _Start, call: Call[StartReply]) -> Command:
         work, reply = start.work, call.reply
         start.task_id = reply.task_id if reply is not None else ""
         payloads = await self._record(
@@ -321,15 +304,9 @@ class Starter:
         return (work.deadline_at - self._transitions.clock()).total_seconds()
 
 
-def _start_span(work: Work) -> LightSpan:
-    """Continue the submit's trace with the first attempt; link the later ones to it.
-
-    A retry, maybe hours later, must not stretch the trace of the submit.
-    """
-    if work.attempt == 1:
-        return start_span("runninghub start", parent=work.traceparent, kind=SpanKind.CLIENT)
-    links = [work.traceparent, work.previous_traceparent]
-    return start_span("runninghub start", parent="", links=links, kind=SpanKind.CLIENT)
+async def _about_to_send() -> None:
+    # After this hook the bytes leave at once, so the kill falls between them and a reply.
+    asyncio.get_running_loop().call_later(0.003, failpoint, "sent_no_reply")
 
 
 def _is_passing(error: Exception) -> bool:

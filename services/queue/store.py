@@ -6,9 +6,9 @@ The caller owns the transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from asyncpg import Record
@@ -21,12 +21,16 @@ from services.queue.rows import (
     change_rows,
     job_from_row,
     limits_from_row,
+    new_job_row,
     submission_from_json,
 )
 from services.runtime.db import Connection
 from services.runtime.sql import load_statements
 
 _SQL = load_statements(__file__)
+# One plan for each statement, whatever its values: planning anew costs more than most of them. A
+# plan made while a table was small must not read it whole once it has grown.
+SESSION: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
 
 class WriteConflictError(RuntimeError):
@@ -34,13 +38,37 @@ class WriteConflictError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimPair:
-    """A job that waits longest and the slot that it gets."""
+class OpenSlot:
+    """A slot that may be taken, and how to reach its account."""
 
-    job_id: UUID
-    webapp_id: str
     account: str
     slot: int
+    base_url: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundClaim:
+    """A job that waits longest, the slot that it gets, and what its start needs.
+
+    `previous_traceparent` is that of the attempt before the one to come.
+    """
+
+    job_id: UUID
+    slot: OpenSlot
+    submission: Submission
+    previous_traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a write: the jobs whose poll it took, and whether a job waits for what it freed.
+
+    Another process may be at a poll already: then it was not taken.
+    """
+
+    polls: set[UUID]
+    is_awaited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,59 +200,76 @@ async def read_template(conn: Connection, job_id: UUID) -> Template | None:
     )
 
 
-async def insert_jobs(conn: Connection, admitted: Sequence[tuple[NewJob, Change]]) -> None:
-    """Insert admitted jobs in their first state."""
-    rows = [
-        (
-            new.id,
-            new.caller,
-            new.request_id,
-            new.user_id,
-            new.tool,
-            new.variant,
-            new.params_sha256,
-            new.input_json,
-            new.cost,
-            new.retry_of,
-            new.traceparent,
-            change.after.created_at,
-            change.after.deadline_at,
-            change.after.seq,
-        )
-        for new, change in admitted
-    ]
+async def insert_jobs(
+    conn: Connection, jobs: Sequence[NewJob], changes: Sequence[Change], now: datetime
+) -> None:
+    """Insert admitted jobs as far as they got, each with all that its change writes.
+
+    `changes` are from nothing, one a job, in the same order. The users must be locked.
+    """
+    rows = [new_job_row(new, change.after) for new, change in zip(jobs, changes, strict=True)]
     await conn.execute(_SQL["insert_jobs"], rows)
+    await _write(conn, (), changes, now, None)
 
 
 async def write_changes(
     conn: Connection,
     changes: Sequence[Change],
     now: datetime,
-    created: Sequence[Change] = (),
-) -> None:
+    polling_until: datetime | None = None,
+) -> Written:
     """Write transitions of locked jobs in one statement, at most one a job.
 
-    The users whose money or count moves must be locked. Raises `WriteConflictError` if a job was
-    not as it was read, and the database's own error where a constraint refuses.
+    The users whose money or count moves must be locked. Where a change takes a poll, nobody else
+    asks before `polling_until`. Raises
+    `WriteConflictError` if a job was not as it was read, and the database's own error where a
+    constraint refuses.
     """
+    return await _write(conn, changes, (), now, polling_until)
+
+
+async def _write(
+    conn: Connection,
+    changes: Sequence[Change],
+    created: Sequence[Change],
+    now: datetime,
+    polling_until: datetime | None,
+) -> Written:
     packs, rejected = pack_changes([*changes, *created])
     rows = change_rows(changes, created)
-    row = await conn.fetchrow(_SQL["write_changes"], *rows, packs, now)
-    taken = sum(change.takes_slot for change in changes)
+    row = await conn.fetchrow(_SQL["write_changes"], *rows, packs, now, polling_until)
+    taken = sum(change.takes_slot for change in [*changes, *created])
     if row is None or row["jobs"] != len(changes) or row["slots"] != taken:
         raise WriteConflictError(
             f"{len(changes)} jobs and {taken} slots were to be written, got {row}"
         )
     if rejected:
         await store_outbox.keep_rejected_events(conn, rejected, now)
+    return Written(set(row["polls"]), row["is_awaited"])
 
 
 async def find_claims(
     conn: Connection, now: datetime, limit: int, global_limit: int
-) -> list[ClaimPair]:
+) -> list[FoundClaim]:
     """Pair waiting jobs with open slots, in queue order, under the gate."""
     rows = await conn.fetch(_SQL["find_claims"], now, limit, global_limit)
-    return [ClaimPair(row["id"], row["webapp_id"], row["account"], row["slot"]) for row in rows]
+    return [
+        FoundClaim(
+            row["id"],
+            _open_slot(row),
+            submission_from_json(row["submission"]),
+            row["previous_traceparent"],
+        )
+        for row in rows
+    ]
+
+
+async def find_open_slots(
+    conn: Connection, now: datetime, limit: int, global_limit: int
+) -> list[OpenSlot]:
+    """Return up to `limit` slots that may be taken, fairest account first, under the gate."""
+    rows = await conn.fetch(_SQL["find_open_slots"], now, limit, global_limit)
+    return [_open_slot(row) for row in rows]
 
 
 async def read_queue_view(
@@ -292,6 +337,10 @@ async def match_callbacks(conn: Connection, limit: int) -> list[Mapping[str, Any
 
 def _columns(attempts: Sequence[tuple[UUID, int]]) -> tuple[list[UUID], list[int]]:
     return [job_id for job_id, _ in attempts], [number for _, number in attempts]
+
+
+def _open_slot(row: Record) -> OpenSlot:
+    return OpenSlot(row["account"], row["slot"], row["base_url"], row["api_key"])
 
 
 def _work(row: Record) -> Work:

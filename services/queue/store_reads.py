@@ -109,6 +109,24 @@ class ToolLoad:
     paused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Whether there is anything at all of each kind of work; somebody may have it in hand."""
+
+    waiting: bool
+    due_polls: bool
+    ended_leases: bool
+    due_checks: bool
+    unmatched: bool
+    untold: bool
+
+
+async def look(conn: Connection, now: datetime) -> Sight:
+    """Look whether there is work of any kind."""
+    row = await conn.fetchrow(_SQL["look"], now)
+    return Sight(**dict(row or {}))
+
+
 async def read_views(conn: Connection, job_ids: Collection[UUID]) -> dict[UUID, JobView]:
     """Return jobs as callers see them; unknown ids are left out."""
     rows = await conn.fetch(_SQL["read_views"], list(job_ids), MAX_EXACT_POSITION)

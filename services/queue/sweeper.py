@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from services.queue import store
 from services.queue.callbacks import Callbacks
 from services.queue.command import CheckDeadline, Command, ExpireLease
+from services.queue.hint import Hint
 from services.queue.transitions import Transitions
 from services.runtime.db import AWAY_ERRORS
 from services.runtime.errors import EtapaError, UnavailableError
@@ -19,23 +20,30 @@ _AWAY: tuple[type[BaseException], ...] = (*AWAY_ERRORS, UnavailableError)
 
 
 class Sweeper:
-    """Sweeps every `every_s`. Any number of processes may: the state machine lets one win."""
+    """Sweeps when woken, and every `every_s`. Any number of processes may: the state machine lets
+    one win.
+    """
 
     def __init__(self, transitions: Transitions, callbacks: Callbacks, *, every_s: float) -> None:
         self._transitions = transitions
         self._callbacks = callbacks
         self._every_s = every_s
+        self._hint = Hint()
 
     async def run(self) -> None:
         """Sweep until cancelled; an error ends one turn only."""
         while True:
-            await asyncio.sleep(self._every_s)
+            await self._hint.wait(self._every_s)
             try:
                 await self.sweep()
             except _AWAY as error:
                 _log.warning("sweep_failed", error=type(error).__name__)
             except Exception:
                 _log.exception("sweep_broke")
+
+    def wake(self) -> None:
+        """Sweep now."""
+        self._hint.set()
 
     async def sweep(self) -> None:
         """Look once, and settle what is found."""

@@ -21,10 +21,15 @@ def record_waits(changes: Sequence[Change]) -> None:
 
 def _record_queue_wait(change: Change) -> None:
     before, after = change.before, change.after
-    if before.status is not JobStatus.QUEUED or after.status is JobStatus.QUEUED:
+    if after.status is JobStatus.QUEUED:
         return
-    since = before.current.ended_at if before.current else None
-    since = since or before.queued_at
+    if before.status is JobStatus.QUEUED:
+        since = before.current.ended_at if before.current else None
+        since = since or before.queued_at
+    elif before.queued_at is None:
+        since = after.queued_at  # it came and went in one commit
+    else:
+        return
     if since is not None:
         record_span("queue wait", since, _time_of(change), parent=before.traceparent)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -58,6 +58,18 @@ class Batcher(Generic[Item, Result]):
 
         A cancelled caller does not take its item back: it may still be committed.
         """
+        return await self._add(item)
+
+    async def submit_all(self, items: Iterable[Item]) -> list[Result | Exception]:
+        """Run several items, in order; return what `submit` would return or raise for each."""
+        results: list[Result | Exception] = []
+        for result in await asyncio.gather(*map(self._add, items), return_exceptions=True):
+            if isinstance(result, BaseException) and not isinstance(result, Exception):
+                raise result  # the batcher's own work was cancelled
+            results.append(result)
+        return results
+
+    def _add(self, item: Item) -> asyncio.Future[Result]:
         if (loop := self._loop) is None:
             # Asked for once: until Python 3.12 each question is a system call.
             loop = self._loop = asyncio.get_running_loop()
@@ -67,7 +79,7 @@ class Batcher(Generic[Item, Result]):
         self._waiting.append(entry)
         if self._worker is None:
             self._worker = loop.create_task(self._work(), name=f"batcher:{self._name}")
-        return await entry.done
+        return entry.done
 
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""

@@ -17,6 +17,7 @@ from services.runtime.settings import Env
 SETTING = "ETAPA_FAILPOINT"
 NAMES = frozenset(
     {
+        "created_not_answered",
         "claimed_not_sent",
         "sent_no_reply",
         "accepted_not_committed",

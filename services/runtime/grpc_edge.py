@@ -1,25 +1,23 @@
 """What surrounds every RPC: its span, the deadline rule, and the one place where errors end.
 
-Handlers are wrapped once per method, not once per call, since an interceptor chain costs more
-than the wrapped handler does.
+Handlers are wrapped when they are registered, since an interceptor costs something on every call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias
 
 import grpc
-from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
-from services.runtime.error_table import DOMAIN, Answer, answer_to
+from services.runtime.error_table import Answer
 from services.runtime.errors import MalformedRequestError
+from services.runtime.grpc_status import bounded, status_of, told
 from services.runtime.log import get_log
 
 DEADLINE_EXEMPT = frozenset(
@@ -34,12 +32,6 @@ DEADLINE_EXEMPT = frozenset(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     }
 )
-# A peer takes 8 KiB of headers by default, and the message goes there twice: percent-encoded
-# (three bytes for each of its own, in Chinese) and in the details. The trail has it whole.
-MESSAGE_BYTES = 900
-FACT_BYTES = 500
-FACTS_BYTES = 1400
-
 _NO_DEADLINE = Answer(
     grpc.StatusCode.INVALID_ARGUMENT,
     "DEADLINE_REQUIRED",
@@ -71,31 +63,20 @@ class ServerSpan(Protocol):
 SpanStarter: TypeAlias = "Callable[[str, Context], ServerSpan]"
 
 
-class EdgeInterceptor(aio.ServerInterceptor):
-    """Wraps every handler: deadline rule, error table, span, and an orderly end on `drain()`."""
+class Edge:
+    """Wraps handlers: deadline rule, error table, span, and an orderly end on `drain()`."""
 
     def __init__(self, start_span: SpanStarter, log: Any = _log) -> None:
         self._start_span = start_span
         self._log = log
-        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
         self._streams: set[asyncio.Task[Any]] = set()
         self._calls: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Return the wrapped handler of the method."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = str(handler_call_details.method)
-        known = self._wrapped.get(method)
-        if known is None or known[0] is not handler:
-            known = self._wrapped[method] = (handler, self._wrap(method, handler))
-        return known[1]
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return the handler of a full method, `/package.Service/Method`, with all that."""
+        run = self._guard(method, _behavior_of(handler))
+        return _handler_like(handler, run, _reader(method, handler))
 
     async def drain(self, grace_s: float) -> None:
         """End streams without a deadline now, wait for other calls, end those left at the last."""
@@ -112,11 +93,6 @@ class EdgeInterceptor(aio.ServerInterceptor):
         for task in tuple(tasks):
             self._ended.add(task)
             task.cancel()
-
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        behavior = _behavior_of(handler)
-        run: Behavior = self._guard(method, behavior)
-        return _handler_like(handler, run, _reader(method, handler))
 
     def _guard(self, method: str, behavior: Behavior) -> Behavior:
         exempt = method in DEADLINE_EXEMPT
@@ -145,25 +121,13 @@ class EdgeInterceptor(aio.ServerInterceptor):
                 await abort(context, _STOPPING)
             except Exception as error:
                 failure = error
-                await self._answer(method, context, error, span.trace_id)
+                await abort(context, told(method, error, span.trace_id, self._log))
             finally:
                 tasks.discard(task)
                 self._ended.discard(task)
                 span.end(_final_code(context, failure), failure)
 
         return guarded
-
-    async def _answer(self, method: str, context: Context, error: Exception, trace_id: str) -> None:
-        answer = answer_to(error)
-        facts = dict(answer.facts)
-        if not answer.expected:
-            facts["trace_id"] = trace_id
-            self._log.error("rpc_failed", method=method, exc_info=error)
-        elif answer.code is grpc.StatusCode.UNAVAILABLE:
-            self._log.warning(
-                "rpc_unavailable", method=method, reason=answer.reason, cause=type(error).__name__
-            )
-        await abort(context, answer, facts)
 
 
 def refuse_blocking(servicer: object) -> None:
@@ -174,53 +138,14 @@ def refuse_blocking(servicer: object) -> None:
             raise TypeError(f"{type(servicer).__name__}.{name} must be `async def`")
 
 
-async def abort(context: Context, answer: Answer, facts: Mapping[str, str] | None = None) -> None:
+async def abort(context: Context, answer: Answer) -> None:
     """End the RPC with the answer as google.rpc.Status: ErrorInfo, and what else fits it."""
-    status = status_of(answer, answer.facts if facts is None else facts)
+    status = status_of(bounded(answer))
     await context.abort(
         answer.code,
         status.message,
         (("grpc-status-details-bin", status.SerializeToString()),),
     )
-
-
-def status_of(answer: Answer, facts: Mapping[str, str]) -> status_pb2.Status:
-    """Build the google.rpc.Status of an answer (AIP-193)."""
-    message = _cut(answer.message, MESSAGE_BYTES)
-    info = error_details_pb2.ErrorInfo(reason=answer.reason, domain=DOMAIN)
-    room = FACTS_BYTES
-    for name, value in facts.items():
-        kept = _cut(value, FACT_BYTES)
-        room -= len(name) + len(kept.encode())
-        if room < 0:
-            break
-        info.metadata[name] = kept
-    details: list[Any] = [info]
-    if answer.input_field:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=answer.input_field, description=message
-        )
-        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if answer.retry_after_s:
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(int(answer.retry_after_s * 1000))
-        details.append(retry)
-    return status_pb2.Status(
-        code=answer.code.value[0], message=message, details=[_packed(each) for each in details]
-    )
-
-
-def _packed(message: Any) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(message)
-    return packed
-
-
-def _cut(text: str, limit: int) -> str:
-    raw = text.encode("utf-8", "replace")
-    if len(raw) <= limit:
-        return raw.decode()
-    return raw[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
 def _final_code(context: Context, failure: BaseException | None) -> grpc.StatusCode:
@@ -239,16 +164,44 @@ def _final_code(context: Context, failure: BaseException | None) -> grpc.StatusC
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+class _Messages:
+    """The messages of a stream, one by one.
+
+    grpc.aio's own iterator is an async generator. One that is not read to its end, as where the
+    first message is all there is to know, costs a task that closes it.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._read = context.read
+        self._ended = False
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._ended:
+            raise StopAsyncIteration
+        message = await self._read()
+        if message is aio.EOF:
+            self._ended = True
+            raise StopAsyncIteration
+        return message
+
+
 def _behavior_of(handler: Handler) -> Behavior:
     function: Any = (
         handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
     if function is None:
         raise TypeError("a gRPC handler without a function")
-    if inspect.isasyncgenfunction(function):
-        return _writer(function)
-    behavior: Behavior = function
-    return behavior
+    answer: Behavior = _writer(function) if inspect.isasyncgenfunction(function) else function
+    if not handler.request_streaming:
+        return answer
+
+    async def answer_stream(_iterator: Any, context: Context) -> Any:
+        return await answer(_Messages(context), context)
+
+    return answer_stream
 
 
 def _reader(method: str, handler: Handler) -> Callable[[bytes], Any]:
@@ -280,6 +233,12 @@ def _writer(generate: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Be
     return write_all
 
 
+def _serializer(handler: Handler) -> Callable[[Any], bytes]:
+    serialize: Any = handler.response_serializer
+    # What many streams are sent is handed in as bytes, serialised once.
+    return lambda message: message if type(message) is bytes else serialize(message)
+
+
 def _handler_like(handler: Handler, run: Behavior, read: Callable[[bytes], Any]) -> Handler:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -287,5 +246,5 @@ def _handler_like(handler: Handler, run: Behavior, read: Callable[[bytes], Any])
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[(bool(handler.request_streaming), bool(handler.response_streaming))]
-    made: Handler = make(run, read, handler.response_serializer)
+    made: Handler = make(run, read, _serializer(handler))
     return made

@@ -6,7 +6,7 @@ Finished spans go to the processor given to `record_to`, and nowhere before that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 
 from opentelemetry import context as otel_context
@@ -17,7 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from services.runtime.traceparent import format_traceparent
+from services.runtime.traceparent import format_traceparent, parse_traceparent
 
 _SCOPE = InstrumentationScope("etapa")
 
@@ -95,6 +95,12 @@ class LightSpan(trace.NonRecordingSpan):
         """Set ok or error."""
         if self._recording:
             self._status = status if isinstance(status, Status) else Status(status, description)
+
+    def link(self, traceparents: Iterable[str]) -> None:
+        """Add links to the spans named; malformed ones are left out."""
+        if self._recording:
+            found = map(parse_traceparent, traceparents)
+            self._links += tuple(Link(context) for context in found if context is not None)
 
     def fail(self, error_type: str, description: str = "") -> None:
         """Mark as failed, with the low-cardinality `error.type` of the conventions."""

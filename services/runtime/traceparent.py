@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _LONGEST = 512
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -19,13 +20,11 @@ def new_traceparent() -> str:
 
 def parse_traceparent(text: str) -> SpanContext | None:
     """Read a W3C traceparent; None for anything malformed. Never raises."""
-    match = _TRACEPARENT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
-    if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
+    match = _read(text)
+    if match is None:
         return None
-    trace_id, span_id = int(match[2], 16), int(match[3], 16)
-    if not trace_id or not span_id:
-        return None
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(int(match[4], 16)))
+    trace_id, span_id, flags = (int(part, 16) for part in match.group(2, 3, 4))
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
 
 
 def format_traceparent(context: SpanContext) -> str:
@@ -33,10 +32,23 @@ def format_traceparent(context: SpanContext) -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+def plain_traceparent(text: str) -> str:
+    """Return a W3C traceparent as this package writes it; empty for anything malformed."""
+    match = _read(text)
+    return "00-{}-{}-{}".format(*match.group(2, 3, 4)) if match else ""
+
+
 def trace_id_of(traceparent: str) -> str:
     """Return the 32 hex digits of the trace; empty for anything malformed."""
-    context = parse_traceparent(traceparent)
-    return f"{context.trace_id:032x}" if context else ""
+    match = _read(traceparent)
+    return match[2] if match else ""
+
+
+def _read(text: str) -> re.Match[str] | None:
+    match = _TRACEPARENT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
+        return None
+    return None if match[2] == _NO_TRACE or match[3] == _NO_SPAN else match
 
 
 def child_of(above: SpanContext | None) -> SpanContext:

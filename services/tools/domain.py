@@ -251,6 +251,18 @@ class MediaBusyError(UnavailableError):
     reason: ClassVar[str] = "MEDIA_WORKERS_DOWN"
 
 
+class QueueSlowError(UnavailableError):
+    """The queue takes new jobs more slowly than they come. Nothing was made of this one."""
+
+    reason: ClassVar[str] = "QUEUE_SLOW"
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(
+            f"{waiting} new jobs wait for the queue to take them; try again in a few seconds",
+            {"waiting": str(waiting)},
+        )
+
+
 class CatalogError(Exception):
     """The catalogue is wrong, so the service must not start. Lists every problem."""
 

@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etapa.queue.v1 import job_pb2, queue_pb2
@@ -20,6 +20,8 @@ from etapa_client.queue import QueueClient
 from services.runtime.errors import EtapaError, UnavailableError
 from services.runtime.ids import new_id
 from services.runtime.log import get_log
+from services.runtime.tracing import current_traceparent
+from services.tools.creates import Creates
 from services.tools.domain import (
     BadMediaError,
     RequestIdReusedError,
@@ -36,7 +38,7 @@ from services.tools.schema import inputs_as_json, parse_inputs
 from services.tools.seats import Seat, Seats, key_of
 from services.tools.spool import REQUEST_PREFIX
 from services.tools.tool import AnyTool, Inputs, RunPlan
-from services.tools.wire import submission_to_proto
+from services.tools.wire import creation_to_proto, submission_to_proto
 
 log = get_log(__name__)
 _SETTLE_S = 0.25
@@ -71,6 +73,7 @@ class Intake:
     ) -> None:
         self._registry = registry
         self._queue = queue
+        self._creates = Creates(queue)
         self._gatherer = gatherer
         self._folder = folder
         self._seats = seats
@@ -87,6 +90,9 @@ class Intake:
         soon.
         """
         checked = self._check(request)
+        if not request.sources:
+            # Nothing is brought in, so no seat is needed, and nothing can be torn in two.
+            return await self._create(request, checked)
         seat = await self._seats.take(key_of(request))
         left = asyncio.Event()
         # A task of its own: a caller who leaves must not tear a call to the queue in two.
@@ -106,6 +112,7 @@ class Intake:
         self._closing.set()
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._creates.drain()
 
     async def _take(
         self,
@@ -118,8 +125,6 @@ class Intake:
         if left.is_set():  # while the seat was given; nothing has begun
             raise upload_cut()
         job = await self._create(request, checked)
-        if not request.sources:
-            return job  # there was no media to wait for: it is complete
         if job.failed_at_step == job_pb2.STEP_UPLOAD:
             # A repeat of what failed by its media; sending that again changes nothing.
             await self._refuse_other_media(job, checked.tool, request, chunks)
@@ -171,18 +176,11 @@ class Intake:
         return _Checked(tool, inputs, tool.plan(inputs))
 
     async def _create(self, request: RunRequest, checked: _Checked) -> job_pb2.Job:
-        ready = None if request.sources else submission_to_proto(checked.plan, [])
-        created = await self._queue.create_job(
-            request_id=request.request_id or str(new_id()),
-            caller=request.caller,
-            user_id=request.user_id,
-            tool=checked.tool.name,
-            variant=checked.plan.variant,
-            input_json=inputs_as_json(checked.inputs),
-            file_names={source.name: display_name(source) for source in request.sources},
-            ready=ready,
+        named = request if request.request_id else replace(request, request_id=str(new_id()))
+        wish = creation_to_proto(
+            named, checked.plan, inputs_as_json(checked.inputs), current_traceparent()
         )
-        return created.job
+        return (await self._creates.create(wish)).job
 
     async def _submit(
         self, job_id: str, request: RunRequest, submission: queue_pb2.Submission

@@ -45,8 +45,7 @@ def parse_inputs(tool: Tool[InputsT], input_json: str) -> InputsT:
         raise _explain(tool, str(err), text) from err
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as err:
         raise BadJsonError(str(err)) from err
-    # msgspec takes the last of two. Numbers stay text: they are none of this pass's business.
-    json.loads(text, object_pairs_hook=_unique_names, parse_int=str, parse_float=str)
+    _NAMES.decode(text)
     check_narrowings(tool, inputs)
     return inputs
 
@@ -56,6 +55,10 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise BadJsonError("it names a parameter twice")
     return found
+
+
+# msgspec takes the last of two. Numbers stay text: they are none of this pass's business.
+_NAMES = json.JSONDecoder(object_pairs_hook=_unique_names, parse_int=str, parse_float=str)
 
 
 def check_narrowings(tool: AnyTool, inputs: Inputs) -> None:

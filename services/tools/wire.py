@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
-from etapa.queue.v1 import job_pb2, operations_pb2, queue_pb2
+from etapa.queue.v1 import operations_pb2, queue_pb2
 from etapa.tools.v1 import tools_pb2
 from services.tools.media import PreparedMedia
-from services.tools.request import Chunk, RunRequest, Source
+from services.tools.request import Chunk, RunRequest, Source, display_name
 from services.tools.schema import json_schema
 from services.tools.sniff import ACCEPTED
 from services.tools.tool import AnyTool, MediaInput, MediaRef, Node, RunPlan, TimeLimits
@@ -63,16 +66,26 @@ def chunk_from_proto(chunk: tools_pb2.MediaChunk) -> Chunk:
 
 def submission_to_proto(plan: RunPlan, media: list[PreparedMedia]) -> queue_pb2.Submission:
     """Return all that the provider needs."""
-    return queue_pb2.Submission(
-        webapp_id=plan.webapp_id,
-        nodes=[_node_to_proto(node) for node in plan.nodes],
-        media=[_prepared_to_proto(prepared) for prepared in media],
-        instance_type=plan.instance_type,
-        adjustments=[
-            queue_pb2.Adjustment(field=a.field, given=a.given, sent=a.sent, why=a.why.en)
-            for a in plan.adjustments
-        ],
-    )
+    return queue_pb2.Submission(**_submission(plan, media))
+
+
+def creation_to_proto(
+    request: RunRequest, plan: RunPlan, input_json: str, traceparent: str
+) -> queue_pb2.CreateJobRequest:
+    """Return what makes the job; complete, if there is no media to wait for."""
+    fields: dict[str, Any] = {
+        "request_id": request.request_id,
+        "caller": request.caller,
+        "user_id": request.user_id,
+        "tool": request.tool,
+        "variant": plan.variant,
+        "input_json": input_json,
+        "file_names": {source.name: display_name(source) for source in request.sources},
+        "traceparent": traceparent,
+    }
+    if not request.sources:
+        fields["ready"] = _submission(plan, [])
+    return queue_pb2.CreateJobRequest(**fields)
 
 
 def tool_to_proto(tool: AnyTool) -> tools_pb2.ToolInfo:
@@ -110,28 +123,38 @@ def announcement_to_proto(tool: AnyTool) -> operations_pb2.ToolAnnouncement:
     )
 
 
-def _node_to_proto(node: Node) -> job_pb2.Node:
-    made = job_pb2.Node(node_id=node.node_id, field_name=node.field_name)
+# As fields, which protobuf fills in place; a message given to another one is copied.
+def _submission(plan: RunPlan, media: Sequence[PreparedMedia]) -> dict[str, Any]:
+    return {
+        "webapp_id": plan.webapp_id,
+        "nodes": [_node(node) for node in plan.nodes],
+        "media": [_media(prepared) for prepared in media],
+        "instance_type": plan.instance_type,
+        "adjustments": [
+            {"field": a.field, "given": a.given, "sent": a.sent, "why": a.why.en}
+            for a in plan.adjustments
+        ],
+    }
+
+
+def _node(node: Node) -> dict[str, str]:
+    fields = {"node_id": node.node_id, "field_name": node.field_name}
     if not isinstance(node.value, MediaRef):
-        made.text = node.value
-    elif node.value.as_url:
-        made.media_url = node.value.name
-    else:
-        made.media_file = node.value.name
-    return made
+        return {**fields, "text": node.value}
+    return {**fields, "media_url" if node.value.as_url else "media_file": node.value.name}
 
 
-def _prepared_to_proto(prepared: PreparedMedia) -> job_pb2.Media:
-    return job_pb2.Media(
-        name=prepared.name,
-        sha256=prepared.sha256,
-        bytes=prepared.bytes,
-        content_type=prepared.content_type,
-        file_name=prepared.file_name,
-        width=prepared.width,
-        height=prepared.height,
-        duration_s=prepared.duration_s,
-    )
+def _media(prepared: PreparedMedia) -> dict[str, Any]:
+    return {
+        "name": prepared.name,
+        "sha256": prepared.sha256,
+        "bytes": prepared.bytes,
+        "content_type": prepared.content_type,
+        "file_name": prepared.file_name,
+        "width": prepared.width,
+        "height": prepared.height,
+        "duration_s": prepared.duration_s,
+    }
 
 
 def _input_to_proto(media: MediaInput) -> tools_pb2.MediaInput:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from etapa.queue.v1 import job_pb2
-from tests.support.console_jobs import AT_WORK, DONE, IN_QUEUE, ago, open_job, trail_of
+from tests.support import console_jobs as known
+from tests.support.console_jobs import AT_WORK, DONE, IN_QUEUE, ago, fill, open_job, trail_of
 from tests.support.console_stage import Stage
 from tests.support.trails import failed_job, failed_trail
 
@@ -150,3 +152,25 @@ async def test_it_speaks_english_to_an_english_browser(stage: Stage, photo: Path
     await expect(page.locator("article.card")).to_contain_text("Try a smaller file.")
     await page.get_by_title("Português").click()
     await expect(page.get_by_role("button", name="Processar")).to_be_visible()
+
+
+async def test_a_page_whose_place_is_forgotten_reads_all_its_cards_anew(stage: Stage) -> None:
+    """And a page that is refused comes back to where it was, not to the beginning."""
+    await fill(stage.world, stage.media_url)
+    streams: list[dict[str, Any]] = [
+        {"content_type": "text/event-stream", "body": "id: p1\nevent: refresh\ndata: {}\n\n"},
+        {"status": 503, "body": ""},
+    ]
+
+    async def answer(route: Route) -> None:
+        if streams:
+            await route.fulfill(**streams.pop(0))
+        else:
+            await route.continue_()
+
+    await stage.page.route("**/events?*", answer)
+    async with stage.page.expect_request(f"**/jobs/{known.COMPLETED}/card"):
+        await stage.open("/tools/upscaler")
+    async with stage.page.expect_request("**/events?*after=p1"):
+        pass
+    await expect(stage.page.locator("#live-state")).to_have_text("")

@@ -22,6 +22,7 @@ KILLS = (
     Kill("queue", "accepted_not_committed"),
     Kill("queue-2", "sent_no_reply"),
     Kill("webhook", "callback_stored"),
+    Kill("queue", "created_not_answered"),
     Kill("tools"),
     Kill("postgres"),
     Kill("queue", "claimed_not_sent"),

@@ -124,6 +124,13 @@ async def until(events: AsyncIterator[dict[str, str]], kind: str) -> dict[str, A
     raise AssertionError(f"the stream ended before an event {kind!r}")
 
 
+async def until_changed(events: AsyncIterator[dict[str, str]], event_id: str) -> dict[str, Any]:
+    """Return the change of an id; a burst before it may be told in any number of changes."""
+    while (event := await until(events, "changed"))["id"] != event_id:
+        pass
+    return event
+
+
 async def _events(reply: aiohttp.ClientResponse) -> AsyncIterator[dict[str, str]]:
     event: dict[str, str] = {}
     async for raw in reply.content:

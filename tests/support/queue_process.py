@@ -11,9 +11,12 @@ from pathlib import Path
 from uuid import UUID
 
 from services.queue.callbacks import Callbacks
+from services.queue.claim import Claims
 from services.queue.dispatcher import Dispatcher
 from services.queue.domain import Change, JobState, MediaFile, Node, Submission
 from services.queue.finisher import Finisher
+from services.queue.intake import Intake
+from services.queue.launch import Launcher
 from services.queue.lease import LeaseKeeper
 from services.queue.placement import Placement
 from services.queue.policy import Policy
@@ -39,6 +42,7 @@ class QueueProcess:
     blobs: BlobStore
     changed: asyncio.Event
     photo: MediaFile
+    reconciler: Reconciler
 
     async def run(self, user_id: str = "ana", webapp_id: str = UPSCALER) -> UUID:
         """Enqueue an upscaler job on a real photo."""
@@ -69,18 +73,22 @@ class QueueProcess:
 
 @asynccontextmanager
 async def running_queue(
-    world: QueueWorld, folder: Path, *, public_url: str = "", limits: Limits | None = None
+    world: QueueWorld,
+    folder: Path,
+    *,
+    public_url: str = "",
+    limits: Limits | None = None,
+    poll_s: float = 0.05,
+    at_once: int = 64,
 ) -> AsyncIterator[QueueProcess]:
-    """Run dispatcher, reconciler, finisher and sweeper until the block ends."""
+    """Run dispatcher, reconciler, finisher and sweeper until the block ends.
+
+    `at_once` bounds the starts, and the questions, that are under way.
+    """
     world.transitions = transitions = _on_wall_clock(world)
     blobs = BlobStore(str(folder / "blobs"))
     recorder, leases = Recorder(blobs), LeaseKeeper(transitions)
-    changed = asyncio.Event()
-
-    def on_changes(_changes: Sequence[Change]) -> None:
-        changed.set()
-
-    transitions.listen(on_changes)
+    changed = _changed(transitions)
     transitions.listen(record_waits)
     stop = asyncio.Event()
     async with RunningHubClient(limits) as provider:
@@ -94,27 +102,29 @@ async def running_queue(
             media_key=b"key",
             time_scale=world.policy.time_scale,
         )
-        starter = Starter(transitions, provider, placement, recorder, leases, public_url=public_url)
-        loops = [
-            Dispatcher(transitions, starter, global_limit=0, poll_s=0.05).run(stop),
-            Reconciler(transitions, provider, recorder, placement, poll_s=0.05).run(stop),
-            Finisher(
-                transitions,
-                provider,
-                blobs,
-                recorder,
-                leases,
-                media_url="http://media.test",
-                media_key=b"key",
-                poll_s=0.05,
-            ).run(stop),
-        ]
+        launcher = Launcher(recorder, public_url=public_url)
+        starter = Starter(transitions, provider, placement, recorder, leases, launcher)
+        workers = (
+            Dispatcher(
+                Claims(transitions, launcher, 0), starter, max_starts=at_once, poll_s=poll_s
+            ),
+            Reconciler(
+                transitions, provider, recorder, placement, max_queries=at_once, poll_s=poll_s
+            ),
+            _finisher(transitions, provider, blobs, recorder, leases, poll_s),
+        )
+        world.intake = Intake(
+            transitions, world.active_limit, world.global_limit, workers[0].entrances
+        )
+        loops = [worker.run(stop) for worker in workers]
         forever = [leases.run(), Sweeper(transitions, Callbacks(transitions), every_s=0.1).run()]
         tasks = [asyncio.create_task(loop) for loop in (*loops, *forever)]
         try:
-            yield QueueProcess(world, blobs, changed, await _photo(blobs))
+            yield QueueProcess(world, blobs, changed, await _photo(blobs), workers[1])
         finally:
             stop.set()
+            for worker in workers:
+                worker.wake()
             await asyncio.gather(*tasks[: len(loops)])
             for task in tasks[len(loops) :]:
                 task.cancel()
@@ -122,10 +132,38 @@ async def running_queue(
             await transitions.drain()
 
 
+def _changed(transitions: Transitions) -> asyncio.Event:
+    changed = asyncio.Event()
+
+    def on_changes(_changes: Sequence[Change]) -> None:
+        changed.set()
+
+    transitions.listen(on_changes)
+    return changed
+
+
+def _finisher(
+    transitions: Transitions,
+    provider: RunningHubClient,
+    blobs: BlobStore,
+    recorder: Recorder,
+    leases: LeaseKeeper,
+    poll_s: float,
+) -> Finisher:
+    return Finisher(
+        transitions,
+        provider,
+        blobs,
+        recorder,
+        leases,
+        media_url="http://media.test",
+        media_key=b"key",
+        poll_s=poll_s,
+    )
+
+
 def _on_wall_clock(world: QueueWorld) -> Transitions:
-    transitions = Transitions(world.pool, world.policy, lambda: datetime.now(UTC))
-    world.intake = type(world.intake)(transitions, world.active_limit, world.global_limit)
-    return transitions
+    return Transitions(world.pool, world.policy, lambda: datetime.now(UTC))
 
 
 async def _photo(blobs: BlobStore) -> MediaFile:

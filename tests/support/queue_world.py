@@ -6,6 +6,7 @@ Time is a value that tests move; nothing waits.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,11 +18,15 @@ import asyncpg
 
 from etapa_client.names import STEP_NAMES
 from services.queue import store
-from services.queue.claim import Claimed, claim_batch
+from services.queue.claim import Claimed, Claims
+from services.queue.desk import CreateRequest
 from services.queue.domain import JobState, MediaFile, Node, Submission
-from services.queue.intake import CreateRequest, Intake
+from services.queue.intake import Intake
+from services.queue.launch import Launcher
 from services.queue.policy import Policy
+from services.queue.recorder import Recorder
 from services.queue.transitions import Transitions
+from services.runtime.blobs import BlobStore
 from services.runtime.db import Pool, open_pool
 from services.runtime.ids import new_id
 from services.runtime.tracing import new_traceparent
@@ -43,6 +48,8 @@ class QueueWorld:
 
     pool: Pool
     policy: Policy
+    # Where bodies too large for a row go.
+    blobs: str
     active_limit: int = 1000
     global_limit: int = 0
     now: datetime = START
@@ -61,7 +68,7 @@ class QueueWorld:
         self, user_id: str = "ana", tool: str = "upscaler", request_id: str = ""
     ) -> UUID:
         """Admit a job."""
-        return (await self.intake.create(request(user_id, tool, request_id)))[0]
+        return (await self.intake.create(request(user_id, tool, request_id))).job_id
 
     async def enqueue(self, user_id: str = "ana", tool: str = "upscaler") -> UUID:
         """Admit and complete a job."""
@@ -69,9 +76,15 @@ class QueueWorld:
         await self.intake.submit(job_id, SUBMISSION)
         return job_id
 
+    @property
+    def claims(self) -> Claims:
+        """Claims of this process, on no provider."""
+        launcher = Launcher(Recorder(BlobStore(self.blobs)), public_url="http://gateway.test")
+        return Claims(self.transitions, launcher, self.global_limit)
+
     async def claim(self, limit: int = 100) -> list[Claimed]:
         """Claim what may start."""
-        return await claim_batch(self.transitions, limit, self.global_limit)
+        return await self.claims.claim_batch(limit)
 
     async def grant(self, user_id: str, amount: int, bucket: str = "lifetime") -> None:
         """Give credits, booked as the ledger wants it."""
@@ -152,16 +165,14 @@ async def open_world(
     global_limit: int = 0,
 ) -> AsyncIterator[QueueWorld]:
     """Fill a migrated database with tools, accounts and users; yield one queue process on it."""
-    pool = await open_pool(dsn, "test")
-    try:
-        await _fill(pool, tools or TOOLS, accounts or ACCOUNTS)
-        world = QueueWorld(pool, policy or Policy(), active_limit, global_limit)
-        for user in users:
-            if credits_each:
-                await world.grant(user, credits_each)
-        yield world
-    finally:
-        await pool.close()
+    with tempfile.TemporaryDirectory(prefix="etapa-blobs-") as blobs:
+        async with await open_pool(dsn, "test", settings=store.SESSION) as pool:
+            await _fill(pool, tools or TOOLS, accounts or ACCOUNTS)
+            world = QueueWorld(pool, policy or Policy(), blobs, active_limit, global_limit)
+            for user in users:
+                if credits_each:
+                    await world.grant(user, credits_each)
+            yield world
 
 
 async def _fill(pool: Pool, tools: dict[str, int], accounts: dict[str, int]) -> None:

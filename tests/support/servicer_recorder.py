@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
 from etapa.observability.v1 import intake_pb2, intake_pb2_grpc
 from etapa.queue.v1 import job_pb2, operations_pb2, operations_pb2_grpc, queue_pb2, queue_pb2_grpc
+from services.queue.mapping_create import refusal_to_proto
+from services.runtime.error_table import answer_to
 from services.runtime.errors import EtapaError, ForbiddenTransitionError
 from services.runtime.grpc_server import GrpcServer
 
@@ -37,21 +40,37 @@ class _Unimplemented:
         return refuse
 
 
+async def _nothing() -> None: ...
+
+
+def _nobody(_request: queue_pb2.CreateJobRequest) -> None: ...
+
+
 class QueueRecorder(_Unimplemented):
-    """`created` and `submitted` hold the requests in order; `refusal` is raised by CreateJob."""
+    """`created` and `submitted` hold the requests in order; `refusal` is what CreateJob ends with.
+
+    `batches` are the sizes of the calls that brought them. Each such call waits for `gate` before
+    it does anything, and for `hold` before it answers. `refuses` decides on one request, and
+    `padding` makes answers large.
+    """
 
     def __init__(self) -> None:
         self.created: list[queue_pb2.CreateJobRequest] = []
         self.submitted: list[queue_pb2.SubmitJobRequest] = []
         self.announced: list[operations_pb2.AnnounceToolsRequest] = []
         self.refusal: EtapaError | None = None
+        self.batches: list[int] = []
+        self.gate: Callable[[], Awaitable[Any]] = _nothing
+        self.hold: Callable[[], Awaitable[Any]] = _nothing
+        self.refuses: Callable[[queue_pb2.CreateJobRequest], EtapaError | None] = _nobody
+        self.padding = ""
         self.changed = asyncio.Condition()
         self._jobs: dict[str, job_pb2.Job] = {}
         self._ids: dict[tuple[str, str, str], str] = {}
 
     async def CreateJob(self, request: queue_pb2.CreateJobRequest, context: Any) -> Any:
-        if self.refusal:
-            raise self.refusal
+        if refusal := self.refusal or self.refuses(request):
+            raise refusal
         key = (request.caller, request.user_id, request.request_id)
         known = key in self._ids
         job_id = self._ids.setdefault(key, str(uuid.uuid4()))
@@ -64,12 +83,25 @@ class QueueRecorder(_Unimplemented):
                 user_id=request.user_id,
                 status=job_pb2.JOB_STATUS_PENDING,
                 current_step=job_pb2.STEP_UPLOAD,
+                input_json=self.padding,
             ),
         )
         if request.HasField("ready"):
             self._jobs[job_id].status = job_pb2.JOB_STATUS_QUEUED
         await self._note(self.created, request)
         return queue_pb2.CreateJobResponse(job=self._jobs[job_id], created=not known)
+
+    async def CreateJobs(self, request: queue_pb2.CreateJobsRequest, context: Any) -> Any:
+        self.batches.append(len(request.requests))
+        await self.gate()
+        response = queue_pb2.CreateJobsResponse()
+        for each in request.requests:
+            try:
+                response.results.add(answer=await self.CreateJob(each, context))
+            except EtapaError as error:
+                response.results.add(refusal=refusal_to_proto(answer_to(error)))
+        await self.hold()
+        return response
 
     async def SubmitJob(self, request: queue_pb2.SubmitJobRequest, context: Any) -> Any:
         job = self._jobs[request.job_id]

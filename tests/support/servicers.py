@@ -53,6 +53,12 @@ class SmallQueue(queue_pb2_grpc.QueueServiceServicer):
         job = await self._job("CreateJob", request, context)
         return queue_pb2.CreateJobResponse(job=job, created=True)
 
+    async def CreateJobs(self, request: Any, context: Any) -> Any:
+        """Act once."""
+        job = await self._job("CreateJobs", request, context)
+        result = queue_pb2.CreateJobResult(answer=queue_pb2.CreateJobResponse(job=job))
+        return queue_pb2.CreateJobsResponse(results=[result] * len(request.requests))
+
     async def SubmitJob(self, request: Any, context: Any) -> Any:
         """Act."""
         return queue_pb2.SubmitJobResponse(job=await self._job("SubmitJob", request, context))

@@ -82,6 +82,9 @@ class _Queue(queue_pb2_grpc.QueueServiceServicer):
     async def CreateJob(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
+    async def CreateJobs(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     async def SubmitJob(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
@@ -157,20 +160,21 @@ class _Trail(trail_pb2_grpc.TrailServiceServicer):
         if request.cursor == "old":
             raise CursorExpiredError("too old")
         place = int(request.cursor or 0)
-        yield trail_pb2.WatchJobsResponse(cursor=str(place))
         while True:
-            while place < len(self.world.changes):
-                job_id = self.world.changes[place]
-                place += 1
-                trail = self.world.trails.get(job_id)
-                summary = trail_pb2.JobSummary(
-                    job_id=job_id, through_seq=trail.through_seq if trail else 0
-                )
-                yield trail_pb2.WatchJobsResponse(jobs=[summary], cursor=str(place))
+            # All that is new in one message, as the service tells it.
+            yield self._changes_after(place)
+            place = len(self.world.changes)
             async with self.world.changed:
                 while place >= len(self.world.changes):
                     await self.world.changed.wait()
                     self.world.need("observability")
+
+    def _changes_after(self, place: int) -> trail_pb2.WatchJobsResponse:
+        response = trail_pb2.WatchJobsResponse(cursor=str(len(self.world.changes)))
+        for job_id in dict.fromkeys(self.world.changes[place:]):
+            trail = self.world.trails.get(job_id)
+            response.jobs.add(job_id=job_id, through_seq=trail.through_seq if trail else 0)
+        return response
 
     async def ListJobs(self, request: Any, context: Any) -> Any:
         self.world.need("observability")

@@ -8,6 +8,8 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
+from etapa.queue.v1 import queue_pb2
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -185,6 +187,7 @@ _CODES: Mapping[grpc.StatusCode, type[EtapaError]] = {
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
 }
+_STATUSES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def error_from(call_error: aio.AioRpcError, address: str) -> EtapaError:
@@ -193,17 +196,35 @@ def error_from(call_error: aio.AioRpcError, address: str) -> EtapaError:
     code = call_error.code()
     if info is None:
         return _without_details(call_error, address)
-    kind = _REASONS.get(info.reason) or _CODES.get(code, EtapaError)
-    facts = dict(info.metadata)
-    if field:
-        facts.setdefault("field", field)
-    return kind(
-        call_error.details() or info.reason,
-        reason=info.reason,
-        facts=facts,
-        code=code,
-        retry_after_s=retry_after_s,
+    message = call_error.details() or info.reason
+    return _named(code, message, info.reason, info.metadata, field, retry_after_s)
+
+
+def error_from_refusal(refusal: queue_pb2.Refusal) -> EtapaError:
+    """Turn the refusal of one request among several into what it would have raised by itself."""
+    return _named(
+        _STATUSES.get(refusal.code, grpc.StatusCode.UNKNOWN),
+        refusal.message or refusal.reason,
+        refusal.reason,
+        refusal.facts,
+        refusal.field,
+        refusal.retry_delay.ToTimedelta().total_seconds(),
     )
+
+
+def _named(
+    code: grpc.StatusCode,
+    message: str,
+    reason: str,
+    facts: Mapping[str, str],
+    field: str,
+    retry_after_s: float,
+) -> EtapaError:
+    kind = _REASONS.get(reason) or _CODES.get(code, EtapaError)
+    known = dict(facts)
+    if field:
+        known.setdefault("field", field)
+    return kind(message, reason=reason, facts=known, code=code, retry_after_s=retry_after_s)
 
 
 def _details(call_error: aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo | None, float, str]:

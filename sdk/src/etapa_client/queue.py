@@ -7,6 +7,10 @@ from datetime import timedelta
 
 from etapa.queue.v1 import job_pb2, queue_pb2, queue_pb2_grpc
 from etapa_client.connection import READ_S, WRITE_S, Connection, Group
+from etapa_client.errors import EtapaError, error_from_refusal
+
+# How many jobs `create_jobs` takes at a time.
+MOST_CREATES = 200
 
 # Added to a wait's length, so that the server's answer arrives before the deadline.
 _SLACK_S = 5.0
@@ -57,6 +61,29 @@ class QueueClient(Group):
         return await self._unary(
             "CreateJob", self._stub.CreateJob, request, timeout_s, repeatable=bool(request_id)
         )
+
+    async def create_jobs(
+        self, requests: Sequence[queue_pb2.CreateJobRequest], *, timeout_s: float = WRITE_S
+    ) -> Sequence[queue_pb2.CreateJobResponse | EtapaError]:
+        """Admit up to 200 jobs by one call, in order, each as by itself.
+
+        Returns for each request its answer, or the error that `create_job` would have raised. An
+        error of the whole call is raised; any of the jobs may have been admitted then. Repeated
+        safely where all have a `request_id`.
+        """
+        response = await self._unary(
+            "CreateJobs",
+            self._stub.CreateJobs,
+            queue_pb2.CreateJobsRequest(requests=requests),
+            timeout_s,
+            repeatable=all(request.request_id for request in requests),
+        )
+        if len(response.results) != len(requests):
+            raise EtapaError(
+                f"{len(requests)} requests got {len(response.results)} results. Repeat them.",
+                reason="RESULTS_MISSING",
+            )
+        return [_outcome(result) for result in response.results]
 
     async def submit_job(
         self,
@@ -171,3 +198,9 @@ class QueueClient(Group):
             "ReportCallbacks", self._stub.ReportCallbacks, request, timeout_s, repeatable=True
         )
         return response.receipts
+
+
+def _outcome(result: queue_pb2.CreateJobResult) -> queue_pb2.CreateJobResponse | EtapaError:
+    if result.HasField("refusal"):
+        return error_from_refusal(result.refusal)
+    return result.answer

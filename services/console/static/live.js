@@ -2,6 +2,8 @@
 // While no event can come, and for what no event tells (position, progress), a slow poll does.
 const POLL_MS = 3000;
 const LIST_MS = 1000;
+// So that pages that come back together do not all read at once.
+const SPREAD_MS = 1000;
 
 let showToast;
 let streamAway = false;
@@ -20,21 +22,35 @@ export function startLive(toast) {
   document.body.addEventListener("job-acted", () => refetch(document.querySelectorAll("[data-job]")));
 }
 
-function listen(url) {
-  const events = new EventSource(url);
+function listen(url, place = "") {
+  const events = new EventSource(place ? after(url, place) : url);
   const say = (away) => {
     streamAway = away;
     showState();
   };
   events.addEventListener("hello", () => say(false));
   events.addEventListener("state", (event) => say(JSON.parse(event.data).state === "away"));
-  events.addEventListener("changed", (event) => changed(JSON.parse(event.data).jobs));
+  events.addEventListener("changed", (event) => {
+    place = event.lastEventId;
+    changed(JSON.parse(event.data).jobs);
+  });
+  // More has changed than the stream can name.
+  events.addEventListener("refresh", (event) => {
+    place = event.lastEventId;
+    setTimeout(refetchAll, Math.random() * SPREAD_MS);
+  });
   events.addEventListener("error", () => {
     say(true);
     // The browser comes back by itself after a lost connection, but not after a refusal.
-    if (events.readyState === EventSource.CLOSED) setTimeout(() => listen(url), POLL_MS);
+    if (events.readyState === EventSource.CLOSED) setTimeout(() => listen(url, place), POLL_MS);
   });
   addEventListener("pagehide", () => events.close());
+}
+
+function after(url, place) {
+  const found = new URL(url, location.href);
+  found.searchParams.set("after", place);
+  return found;
 }
 
 function showState() {
@@ -57,6 +73,11 @@ function changed(jobs) {
   // The history may be a step behind the queue; a part that is open is fetched in any case.
   const open = [...document.querySelectorAll("[data-job][data-open]")].filter((part) => part.dataset.job in jobs);
   refetch(new Set([...stale, ...open]));
+  if (document.querySelector("[data-list]")) refetchList();
+}
+
+function refetchAll() {
+  refetch(document.querySelectorAll("[data-job]"));
   if (document.querySelector("[data-list]")) refetchList();
 }
 

@@ -309,7 +309,10 @@ CREATE INDEX rejected_events_age ON queue.rejected_events (rejected_at);
 CREATE TYPE queue.new_job AS (
   id uuid, caller text, request_id text, user_id text, tool text, variant text,
   params_sha256 bytea, input_json text, cost bigint, retry_of uuid, traceparent text,
-  created_at timestamptz, deadline_at timestamptz, seq bigint
+  created_at timestamptz, status text, current_step text, failed_at_step text, error_class text,
+  error_message text, attempt int, phase text, enqueue_seq bigint, deadline_at timestamptz,
+  queued_at timestamptz, started_at timestamptz, completed_at timestamptz, seq bigint,
+  charge jsonb, submission_sha256 bytea
 );
 -- `outputs` is NULL where they stay as they are.
 CREATE TYPE queue.job_change AS (
@@ -319,7 +322,7 @@ CREATE TYPE queue.job_change AS (
   cancel_requested_at timestamptz, queued_at timestamptz, started_at timestamptz,
   completed_at timestamptz, seq bigint, charge jsonb, submission_sha256 bytea, outputs jsonb, instance_type text
 );
--- `poll_done`: the query that was in flight has ended.
+-- `poll_done`: the query that was in flight has ended; `takes_poll`: one is to begin.
 CREATE TYPE queue.attempt_change AS (
   job_id uuid, number int, account text, slot int, phase text, token_sha256 bytea, task_id text,
   outcome text, error_class text, is_unknown boolean, lease_until timestamptz,
@@ -327,7 +330,7 @@ CREATE TYPE queue.attempt_change AS (
   poll_repeats int, callbacks int, empty_successes int, stop_asked_at timestamptz, stop_for text,
   traceparent text, claimed_at timestamptz, submitted_at timestamptz, accepted_at timestamptz,
   ended_at timestamptz, results json, coins text, money text, task_cost_time text,
-  callback_asked boolean, poll_done boolean
+  callback_asked boolean, poll_done boolean, takes_poll boolean
 );
 -- `rest_s` is the first rest in seconds; it doubles.
 CREATE TYPE queue.account_effect AS (name text, health text, words text, rest_s float8);
@@ -339,37 +342,59 @@ CREATE FUNCTION queue.eligible_jobs(now_at timestamptz)
 RETURNS SETOF queue.jobs LANGUAGE sql STABLE AS $$
   SELECT j.* FROM queue.jobs j
    WHERE j.waiting_seq IS NOT NULL AND (j.not_before IS NULL OR j.not_before <= now_at)
-     AND NOT EXISTS (SELECT 1 FROM queue.tools t WHERE t.name = j.tool AND t.paused)
+     -- Not by NOT EXISTS: of few tools, the planner then expects hardly a job to be eligible, and
+     -- reads the whole line and sorts it to find the first ones.
+     AND j.tool NOT IN (SELECT t.name FROM queue.tools t WHERE t.paused)
 $$;
 
--- The claim rule, in one place: slots that a claim may take now, fairest account first. A resting
--- account that may be probed offers one slot, and none while its probe is under way.
-CREATE FUNCTION queue.open_slots(now_at timestamptz, global_limit int)
+-- The claim rule, in one place: how many slots of each account are held, and how many of them a claim
+-- may take now. A resting account that may be probed offers one, and none while its probe is under
+-- way; held slots beyond a shrunk account's number count against it.
+CREATE FUNCTION queue.account_loads(now_at timestamptz)
+RETURNS TABLE (account text, slots int, held bigint, open bigint) LANGUAGE sql STABLE AS $$
+  SELECT a.name, a.slots, s.held,
+         least(s.free, greatest(a.slots - s.held, 0),
+               CASE WHEN a.paused THEN 0
+                    WHEN a.health = 'ok' THEN NULL
+                    WHEN a.health IN ('full', 'unreachable') AND a.rests_until <= now_at
+                         AND NOT EXISTS (
+                           SELECT 1 FROM queue.slots p
+                             JOIN queue.attempts t ON t.job_id = p.job_id AND t.number = p.attempt
+                            WHERE p.account = a.name AND t.phase IN ('claimed', 'submitting')
+                              AND NOT t.is_unknown) THEN 1
+                    ELSE 0 END)
+    FROM queue.accounts a
+   CROSS JOIN LATERAL (
+     SELECT count(l.job_id) AS held,
+            count(*) FILTER (WHERE l.job_id IS NULL AND l.slot <= a.slots) AS free
+       FROM queue.slots l WHERE l.account = a.name) s
+$$;
+
+-- The same in total, within the global limit (0: none).
+CREATE FUNCTION queue.total_load(now_at timestamptz, global_limit int)
+RETURNS TABLE (held bigint, open bigint) LANGUAGE sql STABLE AS $$
+  SELECT coalesce(sum(l.held), 0)::bigint,
+         coalesce(least(sum(l.open), CASE WHEN global_limit > 0
+                                          THEN greatest(global_limit - sum(l.held), 0) END),
+                  0)::bigint
+    FROM queue.account_loads(now_at) l
+$$;
+
+-- The slots that a claim of up to `most` jobs (NULL: of any number) may take, fairest account first.
+CREATE FUNCTION queue.open_slots(now_at timestamptz, global_limit int, most int)
 RETURNS TABLE (account text, slot int, place bigint) LANGUAGE sql STABLE AS $$
-  WITH load AS (
-    SELECT s.account, count(s.job_id) AS held FROM queue.slots s GROUP BY s.account
-  ), usable AS (
-    SELECT a.name, a.health, a.slots, l.held
-      FROM queue.accounts a JOIN load l ON l.account = a.name
-     WHERE NOT a.paused
-       AND (a.health = 'ok'
-            OR (a.health IN ('full', 'unreachable') AND a.rests_until <= now_at
-                AND NOT EXISTS (
-                  SELECT 1 FROM queue.slots s
-                    JOIN queue.attempts t ON t.job_id = s.job_id AND t.number = s.attempt
-                   WHERE s.account = a.name AND t.phase IN ('claimed', 'submitting')
-                     AND NOT t.is_unknown)))
-  ), free AS (
-    SELECT s.account, s.slot, u.health, row_number() OVER w AS nth,
-           (u.held + row_number() OVER w)::float8 / greatest(u.slots, 1) AS fullness
-      FROM queue.slots s JOIN usable u ON u.name = s.account
-     WHERE s.job_id IS NULL AND s.slot <= u.slots
-    WINDOW w AS (PARTITION BY s.account ORDER BY s.slot)
+  WITH load AS MATERIALIZED (
+    SELECT * FROM queue.account_loads(now_at)
   ), ranked AS (
-    SELECT f.account, f.slot, row_number() OVER (ORDER BY f.fullness, f.account) AS place
-      FROM free f
-     -- Held slots beyond a shrunk account's number count as well.
-     WHERE f.fullness <= 1 AND (f.health = 'ok' OR f.nth = 1)
+    SELECT l.account, f.slot,
+           row_number() OVER (
+             ORDER BY (l.held + f.nth)::float8 / greatest(l.slots, 1), l.account) AS place
+      FROM load l
+     CROSS JOIN LATERAL (
+       SELECT s.slot, row_number() OVER (ORDER BY s.slot) AS nth
+         FROM queue.slots s
+        WHERE s.account = l.account AND s.job_id IS NULL AND s.slot <= l.slots
+        ORDER BY s.slot LIMIT least(l.open, most)) f
   )
   SELECT r.account, r.slot, r.place
     FROM ranked r

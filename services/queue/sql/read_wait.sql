@@ -4,10 +4,10 @@
 SELECT j.status, j.tool, j.not_before, t.paused AS tool_paused,
        (SELECT count(*) FROM (SELECT 1 FROM queue.jobs q
                                WHERE q.waiting_seq <= j.waiting_seq
-                               LIMIT $4::int) p) AS position,
+                               ORDER BY q.waiting_seq LIMIT $4::int) p) AS position,
        (SELECT count(*) FROM (SELECT 1 FROM queue.eligible_jobs($2) q
                                WHERE q.waiting_seq < j.waiting_seq LIMIT $4::int) p) AS ahead,
-       (SELECT count(*) FROM queue.open_slots($2, $3)) AS open_slots,
-       (SELECT count(*) FROM queue.open_slots($2, 0)) AS open_without_limit
+       (SELECT l.open FROM queue.total_load($2, $3) l) AS open_slots,
+       (SELECT l.open FROM queue.total_load($2, 0) l) AS open_without_limit
   FROM queue.jobs j JOIN queue.tools t ON t.name = j.tool
  WHERE j.id = $1

@@ -1,11 +1,14 @@
 -- Write a batch of transitions: jobs, attempts, slots, ledger, balances, users, accounts and
 -- outbox, all or nothing. The jobs (and the users whose money or count moves) are locked already;
--- status and attempt are compared all the same. Returns how many jobs and slots were written.
+-- status and attempt are compared all the same. Returns how many jobs and slots were written, whose
+-- polls were taken (of those that want it, the ones that nobody is at), and whether jobs waited
+-- while slots were freed.
 --
 -- Arrays of rows: $1 jobs, one row a job; $2 attempts that changed; $3 slots taken; $4 slots freed
 -- (where that job holds them); $5 ledger entries; $6 balances, one row a user and bucket, by how
 -- much each moves; $7 users, one row a user, by how much `active` moves; $8 what was learned of
 -- accounts, one row an account; $9 submissions that came; $10 packs of events. $11 now.
+-- $12 polling_until of the polls that are taken.
 WITH job_rows AS (
   UPDATE queue.jobs j
      SET status = t.status, current_step = t.current_step, failed_at_step = t.failed_at_step,
@@ -51,10 +54,17 @@ WITH job_rows AS (
          accepted_at = excluded.accepted_at, ended_at = excluded.ended_at,
          results = excluded.results, coins = excluded.coins, money = excluded.money,
          task_cost_time = excluded.task_cost_time, callback_asked = excluded.callback_asked,
-         polling_until = CASE WHEN (a.job_id, a.number) IN
+         polling_until = CASE
+           WHEN (a.job_id, a.number) IN
              (SELECT p.job_id, p.number
-                FROM unnest($2::queue.attempt_change[]) p WHERE p.poll_done)
-           THEN NULL ELSE a.polling_until END
+                FROM unnest($2::queue.attempt_change[]) p WHERE p.poll_done) THEN NULL
+           WHEN (a.polling_until IS NULL OR a.polling_until <= $11::timestamptz)
+             AND (a.job_id, a.number) IN
+             (SELECT p.job_id, p.number
+                FROM unnest($2::queue.attempt_change[]) p WHERE p.takes_poll)
+             THEN $12::timestamptz
+           ELSE a.polling_until END
+  RETURNING a.job_id, a.polling_until
 ), taken AS (
   UPDATE queue.slots s SET job_id = t.job_id, attempt = t.attempt
     FROM unnest($3::queue.slots[]) t
@@ -98,4 +108,8 @@ WITH job_rows AS (
   INSERT INTO queue.outbox (job_id, first_seq, events, body)
   SELECT t.job_id, t.first_seq, t.events, t.body FROM unnest($10::queue.pack[]) t
 )
-SELECT (SELECT count(*) FROM job_rows) AS jobs, (SELECT count(*) FROM taken) AS slots
+SELECT (SELECT count(*) FROM job_rows) AS jobs, (SELECT count(*) FROM taken) AS slots,
+       ARRAY(SELECT job_id FROM attempt_rows WHERE polling_until = $12::timestamptz) AS polls,
+       -- From the end of the index: at its head lie the entries of jobs that have left.
+       coalesce(cardinality($4) > 0 AND (SELECT max(waiting_seq) FROM queue.jobs) IS NOT NULL, false)
+         AS is_awaited

@@ -4,7 +4,7 @@ import asyncio
 
 from etapa.observability.v1 import trail_pb2
 from tests.support import console_jobs as known
-from tests.support.console_app import Browser, running_console, until
+from tests.support.console_app import Browser, running_console, until, until_changed
 from tests.support.console_jobs import fill, open_job, trail_of
 from tests.support.console_world import World
 
@@ -39,7 +39,8 @@ async def test_a_stream_resumes_where_the_browser_left_it(console: Browser) -> N
     async with console.events(f"{EVENTS}?after=3", last_id="7") as events:
         await until(events, "state")
         await advance(console.world, 9)
-        assert (await until(events, "changed"))["id"] == "9"
+        event = await until_changed(events, "9")
+        assert event["data"] == {"jobs": {known.RUNNING: 9}}
     assert console.world.watched[0] == 7
 
 

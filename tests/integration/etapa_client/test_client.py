@@ -167,10 +167,14 @@ async def test_a_repeat_that_need_not_wait_long_is_made() -> None:
     assert servicer.calls == 2
 
 
+CREATE = queue_pb2.CreateJobRequest(request_id="r", user_id="u", tool="t")
+NAMELESS = queue_pb2.CreateJobRequest(user_id="u", tool="t")
 Call = Callable[[EtapaClient], Awaitable[Any]]
 REPEATED: list[tuple[str, Call, int]] = [
     ("create", lambda e: e.queue.create_job(request_id="r", user_id="u", tool="t"), 2),
     ("create without id", lambda e: e.queue.create_job(request_id="", user_id="u", tool="t"), 1),
+    ("several", lambda e: e.queue.create_jobs([CREATE, CREATE]), 2),
+    ("several, one without id", lambda e: e.queue.create_jobs([CREATE, NAMELESS]), 1),
     ("submit", lambda e: e.queue.submit_job(job_id="j", ready=queue_pb2.Submission()), 2),
     ("retry", lambda e: e.queue.retry_job("j", request_id="r"), 2),
     ("cancel", lambda e: e.queue.cancel_job("j"), 1),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -359,3 +360,35 @@ async def test_a_cursor_whose_changes_are_forgotten_is_expired(
     with pytest.raises(aio.AioRpcError) as refused:
         await JobsReader(service, cursor="bm9uc2Vuc2U=").until(job)
     assert reason_of(refused.value) == "INVALID_CURSOR"
+
+
+async def test_watchers_of_one_job_are_told_alike_whether_early_or_late(
+    service: Observability,
+) -> None:
+    """As it is committed, and as it is read afterwards: the same events."""
+    job, _ = failed()
+    await service.record(job.events[:1])
+    early = [service.watch(job.job_id) for _ in range(3)]
+    for call in early:
+        assert await seqs_of(call, 1) == [1]
+    await service.record(job.events[1:], size=3)
+    live = [await events_of(call) for call in early]
+    late = await events_of(service.watch(job.job_id, 1))
+    assert [each.seq for each in late] == list(range(2, len(job.events) + 1))
+    for events in live:
+        assert [in_one_form(each) for each in events] == [in_one_form(each) for each in late]
+
+
+async def events_of(call: Any) -> list[event_pb2.Event]:
+    """Read a stream's events up to its end."""
+    async with asyncio.timeout(30):
+        return [message.event async for message in call if message.HasField("event")]
+
+
+def in_one_form(event: event_pb2.Event) -> event_pb2.Event:
+    """Return an event whose details are written in one way: read ones have spaces of jsonb."""
+    copy = event_pb2.Event()
+    copy.CopyFrom(event)
+    if copy.step.details_json:
+        copy.step.details_json = json.dumps(json.loads(copy.step.details_json), sort_keys=True)
+    return copy

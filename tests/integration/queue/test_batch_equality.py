@@ -114,7 +114,7 @@ class Player:
         request_id = f"{'o' if submission else 'r'}{index}"
         wanted = request(USERS[index % len(USERS)], request_id=request_id)
         wanted = replace(wanted, submission=submission)
-        self.jobs[index] = (await self.world.intake.create(wanted))[0]
+        self.jobs[index] = (await self.world.intake.create(wanted)).job_id
 
     def _command(self, op: str, index: int) -> c.Command:
         job_id = self.jobs[index]

@@ -131,7 +131,7 @@ async def test_what_is_not_ended_by_the_provider_itself_does_not_count(world: Qu
 async def test_where_no_callback_is_asked_for_none_is_lost(make_database: MakeDatabase) -> None:
     async with open_world(await make_database(["queue"]), accounts={"primary": 9}) as world:
         deaf = replace(world.policy, callbacks_expected=False)
-        world = QueueWorld(world.pool, deaf)
+        world = QueueWorld(world.pool, deaf, world.blobs)
         await world.enqueue()
         job_id, _, _ = await start(world)
         await end(world, job_id)

@@ -130,6 +130,69 @@ async def test_lists_are_served_by_an_index(
     assert not _full_scans(await explain(full_world, name, *arguments), "jobs")
 
 
+async def test_a_look_reads_the_first_entry_of_each_index_only(full_world: QueueWorld) -> None:
+    nodes = await explain(full_world, "look", START)
+    assert not _full_scans(nodes, "jobs")
+    used = {n["Index Name"]: n["Actual Rows"] for n in nodes if "Index Name" in n}
+    assert (used["jobs_waiting"], used["jobs_to_check"]) == (1, 1)
+
+
+async def test_who_joins_the_line_counts_no_further_than_asked(full_world: QueueWorld) -> None:
+    nodes = await explain(full_world, "read_queue_view", START, 0, 1001)
+    assert not _full_scans(nodes, "jobs")
+    counted = [n["Actual Rows"] for n in nodes if n.get("Index Name") == "jobs_waiting"]
+    assert counted == [1001]
+
+
+@pytest.mark.parametrize("global_limit", [0, 1, 4, 100])
+async def test_a_claim_is_offered_the_first_of_all_open_slots(
+    world: QueueWorld, global_limit: int
+) -> None:
+    await world.fetch(
+        "INSERT INTO queue.accounts (name, base_url, api_key, slots, paused, health, rests_until) "
+        "VALUES ('third', '', '', 5, false, 'full', $1), ('fourth', '', '', 5, true, 'ok', NULL), "
+        "('fifth', '', '', 2, false, 'ok', NULL), ('sixth', '', '', 4, false, 'full', $2)",
+        START,
+        START + timedelta(seconds=1),
+    )
+    await world.fetch(
+        "INSERT INTO queue.slots (account, slot) SELECT a, generate_series(1, 5) "
+        "FROM unnest(ARRAY['third', 'fourth', 'fifth', 'sixth']) a"
+    )
+    # Two jobs hold slots, one of them beyond what its account has by now.
+    await world.enqueue()
+    await world.enqueue()
+    first, second = await world.claim(2)
+    await world.fetch("UPDATE queue.slots SET job_id = NULL, attempt = NULL")
+    for account, slot, held in (("primary", 1, first), ("fifth", 5, second)):
+        await world.fetch(
+            "UPDATE queue.slots SET job_id = $3, attempt = 1 WHERE account = $1 AND slot = $2",
+            account,
+            slot,
+            held.work.job_id,
+        )
+    every = await world.fetch(
+        "SELECT account, slot FROM queue.open_slots($1, $2, NULL) ORDER BY place",
+        START,
+        global_limit,
+    )
+    # The emptiest account first; of those with one slot left, by name.
+    expected = [("third", 1), ("fifth", 1), ("primary", 2), ("second", 1)]
+    if global_limit:
+        expected = expected[: max(global_limit - 2, 0)]
+    assert list(map(tuple, every)) == expected
+    (total,) = await world.fetch("SELECT * FROM queue.total_load($1, $2)", START, global_limit)
+    assert dict(total) == {"held": 2, "open": len(every)}
+    for most in range(1, 6):
+        some = await world.fetch(
+            "SELECT account, slot FROM queue.open_slots($1, $2, $3) ORDER BY place LIMIT $3",
+            START,
+            global_limit,
+            most,
+        )
+        assert list(map(tuple, some)) == list(map(tuple, every))[:most]
+
+
 async def test_why_waiting_counts_no_further_than_asked(full_world: QueueWorld) -> None:
     (last,) = await full_world.fetch("SELECT id FROM queue.jobs ORDER BY enqueue_seq DESC LIMIT 1")
     nodes = await explain(full_world, "read_wait", last["id"], START, 0, 1001)
@@ -188,17 +251,28 @@ async def some_ids(world: QueueWorld, count: int, status: str = "queued") -> lis
 
 
 async def explain(world: QueueWorld, name: str, *arguments: Any) -> list[dict[str, Any]]:
-    """Run a statement under EXPLAIN ANALYZE in a transaction that is undone; return its nodes."""
+    """Run a statement's one plan under EXPLAIN ANALYZE, undo it, and return the plan's nodes."""
     async with world.pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
         try:
+            await conn.execute(f"PREPARE explained AS {STATEMENTS[name]}")
+            values = ", ".join(map(_literal, arguments))
             text = await conn.fetchval(
-                f"EXPLAIN (ANALYZE, FORMAT JSON) {STATEMENTS[name]}", *arguments
+                f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE explained({values})"
             )
+            await conn.execute("DEALLOCATE explained")
         finally:
             await transaction.rollback()
     return list(_nodes(json.loads(text)[0]["Plan"]))
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "'{" + ",".join(map(str, value)) + "}'"
+    return f"'{value}'"
 
 
 def _nodes(plan: dict[str, Any]) -> Any:
@@ -226,3 +300,19 @@ def test_the_store_functions_are_the_only_ones_to_hold_statements() -> None:
         if "_SQL[" in path.read_text() and not path.name.startswith("store")
     ]
     assert not others
+
+
+async def test_a_claim_reads_the_head_of_a_long_line_of_one_tool(full_world: QueueWorld) -> None:
+    """The planner must not take a tool that is not paused to leave nobody in the line."""
+    await full_world.fetch("UPDATE queue.jobs SET tool = 'upscaler' WHERE tool <> 'upscaler'")
+    await full_world.fetch("DELETE FROM queue.prices WHERE tool <> 'upscaler'")
+    await full_world.fetch("DELETE FROM queue.tools WHERE name <> 'upscaler'")
+    await full_world.fetch(
+        "UPDATE queue.jobs SET status = 'queued', completed_at = NULL, deadline_at = now(), "
+        "check_at = now() WHERE status = 'completed'"
+    )
+    await full_world.fetch("VACUUM (FULL, ANALYZE) queue.jobs, queue.tools")
+    nodes = await explain(full_world, "find_claims", START, 3, 0)
+    (scan,) = [node for node in nodes if node.get("Index Name") == "jobs_waiting"]
+    assert scan["Actual Rows"] <= 3
+    assert not _full_scans(nodes, "jobs")

@@ -15,6 +15,7 @@ import pytest
 from etapa.observability.v1 import event_pb2
 from services.queue import command as c
 from services.queue.domain import Attempt, Change, JobStatus, Node, Phase, Submission
+from services.queue.launch import Launcher
 from services.queue.lease import LeaseKeeper
 from services.queue.placement import Placement
 from services.queue.recorder import INLINE_BYTES, Recorder
@@ -77,7 +78,8 @@ class Bench:
                 time_scale=1,
             )
             keeper = LeaseKeeper(transitions)
-            starter = Starter(transitions, client, placement, recorder, keeper, public_url="")
+            launcher = Launcher(recorder, public_url="")
+            starter = Starter(transitions, client, placement, recorder, keeper, launcher)
             if PADDING.encode() in b"".join(body for _, body in self.replies):
                 self.break_blobs()
             await starter.start(claimed)

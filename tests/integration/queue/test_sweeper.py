@@ -11,7 +11,7 @@ from services.queue import command as c
 from services.queue.callbacks import Callbacks
 from services.queue.domain import JobStatus
 from services.queue.sweeper import Sweeper
-from services.runtime.db import Connection, transaction
+from services.runtime.db import Connection
 from tests.support import queue_play as play
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_world import QueueWorld, open_world
@@ -85,11 +85,11 @@ async def test_between_claim_and_end_no_version_of_a_job_needs_an_index(world: Q
         play.callback(job_id, 1, world.now),
         play.answer(job_id, 1, "success"),
     )
-    async with transaction(world.pool) as conn:
-        before = await updates(conn)
+    async with world.transitions.batch(0) as batch:
+        before = await updates(batch.conn)
         for command in commands:
-            await world.transitions.apply(conn, [command])
-        after = await updates(conn)
+            await batch.apply([command])
+        after = await updates(batch.conn)
     assert (after["all"] - before["all"], after["hot"] - before["hot"]) == (3, 3)
 
 

@@ -372,8 +372,8 @@ async def test_a_charge_over_two_buckets_is_refunded_to_both(make_database: Make
 async def test_the_same_request_id_gives_the_same_job(world: QueueWorld) -> None:
     first = request(request_id="r1")
     results = await asyncio.gather(*(world.intake.create(first) for _ in range(5)))
-    assert len({job_id for job_id, _ in results}) == 1
-    assert [created for _, created in results].count(True) == 1
+    assert len({admitted.job_id for admitted in results}) == 1
+    assert [admitted.created for admitted in results].count(True) == 1
     with pytest.raises(RequestIdReusedError):
         await world.intake.create(request(tool="veste_ai", request_id="r1"))
 

@@ -237,6 +237,21 @@ async def test_streams_of_both_styles_map_errors_after_messages(method: str) -> 
     assert details_of(caught.value)["ErrorInfo"].reason == "EXPIRED"
 
 
+async def test_a_message_that_is_serialised_already_is_sent_as_it_is() -> None:
+    trail, message = SmallTrail(last=1), trail_pb2.WatchResponse(heartbeat=7)
+
+    async def write(_seq: int, context: Any) -> None:
+        await context.write(message.SerializeToString())
+
+    trail.at_event = write
+    got: list[Any] = []
+    async with serving(trail) as server, channel_to(server) as channel:
+        stub: Any = trail_pb2_grpc.TrailServiceStub(channel)
+        await read_all(stub.Watch(trail_pb2.WatchRequest()), got)
+    assert got[0] == message
+    assert [each.WhichOneof("message") for each in got[1:]] == ["event", "heartbeat"]
+
+
 async def test_a_cancelled_call_cancels_its_handler() -> None:
     started, ended = asyncio.Event(), asyncio.Event()
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from services.console.changes import MAX_JOBS, Changes
+from services.console.changes import MAX_JOBS, Changes, Flush
 
 
-async def test_repetitions_become_one_and_the_last_place_is_kept() -> None:
+def test_repetitions_become_one_and_the_last_place_is_kept() -> None:
     changes = Changes()
     changes.put("a", 1, "1")
     changes.put("b", 5, "2")
     changes.put("a", 2, "3")
-    await changes.wait()
     flush = changes.take()
     assert (flush.jobs, flush.event_id) == ({"a": 2, "b": 5}, "3")
     assert changes.take().jobs == {}
@@ -32,3 +31,24 @@ def test_a_state_is_told_once() -> None:
     assert changes.take().state == ""
     changes.say("live")
     assert changes.take().state == "live"
+
+
+def test_names_that_were_dropped_are_told_as_lost() -> None:
+    changes = Changes()
+    for number in range(MAX_JOBS):
+        changes.put(f"job-{number}", 1, str(number))
+    assert not changes.take().is_lost
+    for number in range(MAX_JOBS + 1):
+        changes.put(f"job-{number}", 1, str(number))
+    assert changes.take().is_lost
+    assert not changes.take()
+
+
+def test_what_others_were_told_is_owed_in_its_newest_form() -> None:
+    changes = Changes()
+    changes.add(Flush(state="away"))
+    changes.add(Flush({"a": 1, "b": 1}, "1"))
+    changes.add(Flush({"a": 2}, "2", "live"))
+    assert changes.take() == Flush({"b": 1, "a": 2}, "2", "live")
+    changes.add(Flush(event_id="3", is_lost=True))
+    assert changes.take() == Flush({}, "3", is_lost=True)

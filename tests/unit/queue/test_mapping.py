@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from etapa.queue.v1 import credits_pb2, job_pb2, queue_pb2
-from services.queue import mapping, mapping_operations
+from services.queue import mapping, mapping_create, mapping_operations
 from services.queue.domain import BadRequestError
 from services.runtime.ids import InvalidIdError, new_id
 from tests.support.queue_server import submission
@@ -64,7 +64,7 @@ def each_field(message: Message) -> Iterator[tuple[Message, FieldDescriptor]]:
 def test_a_wrong_field_of_a_new_job_is_named(fields: dict[str, Any], field: str) -> None:
     good = {"request_id": "r", "user_id": "ana", "tool": "upscaler", "input_json": "{}"}
     with pytest.raises(BadRequestError) as refused:
-        mapping.create_from(queue_pb2.CreateJobRequest(**{**good, **fields}), "")
+        mapping_create.create_from(queue_pb2.CreateJobRequest(**{**good, **fields}), "")
     assert refused.value.field == field
 
 
@@ -91,7 +91,7 @@ def test_a_wrong_field_of_a_submission_is_named(spoil: Any, field: str) -> None:
     ready = submission()
     spoil(ready)
     with pytest.raises(BadRequestError) as refused:
-        mapping.submission_from(ready)
+        mapping_create.submission_from(ready)
     assert refused.value.field == field
 
 
@@ -102,19 +102,19 @@ def test_the_full_submission_has_every_field_there_is() -> None:
 
 
 def test_no_field_of_a_submission_is_left_unread() -> None:
-    read = mapping.submission_from(full_submission())
+    read = mapping_create.submission_from(full_submission())
     for place in range(len(list(each_field(full_submission())))):
         ready = full_submission()
         message, descriptor = list(each_field(ready))[place]
         message.ClearField(descriptor.name)
         try:
-            assert mapping.submission_from(ready) != read, descriptor.full_name
+            assert mapping_create.submission_from(ready) != read, descriptor.full_name
         except BadRequestError:
             continue  # read, and missed
 
 
 def test_a_submission_on_no_particular_machine_runs_on_the_usual_one() -> None:
-    assert mapping.submission_from(submission()).instance_type == "default"
+    assert mapping_create.submission_from(submission()).instance_type == "default"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_submission_on_no_particular_machine_runs_on_the_usual_one() -> None:
 def test_a_wrong_field_of_a_rejection_is_named(fields: dict[str, Any], field: str) -> None:
     good = {"error_class": "bad_media", "message": "no"}
     with pytest.raises(BadRequestError) as refused:
-        mapping.rejection_from(new_id(), queue_pb2.MediaRejection(**{**good, **fields}))
+        mapping_create.rejection_from(new_id(), queue_pb2.MediaRejection(**{**good, **fields}))
     assert refused.value.field == field
 
 

@@ -114,3 +114,15 @@ async def test_a_cancelled_caller_does_not_stop_the_others() -> None:
     run.gate.set()
     assert await second == 20
     await batcher.drain()
+
+
+async def test_several_submitted_together_stay_in_order_and_are_answered_one_by_one() -> None:
+    run = Recorder()
+    run.gate.set()
+    run.bad = {2}
+    batcher = Batcher[int, int](run, name="test")
+    one, two, three = await batcher.submit_all([1, 2, 3])
+    assert (one, three) == (10, 30)
+    assert isinstance(two, ValueError)
+    assert run.batches[0] == [1, 2, 3]
+    assert await batcher.submit_all([]) == []

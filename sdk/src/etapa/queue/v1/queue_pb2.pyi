@@ -51,6 +51,7 @@ class CreateJobRequest(google.protobuf.message.Message):
     INPUT_JSON_FIELD_NUMBER: builtins.int
     FILE_NAMES_FIELD_NUMBER: builtins.int
     READY_FIELD_NUMBER: builtins.int
+    TRACEPARENT_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Chosen by the caller, 1 to 128 characters; repeat it to repeat the call safely."""
     caller: builtins.str
@@ -63,6 +64,10 @@ class CreateJobRequest(google.protobuf.message.Message):
     """Variant that decides the price; must be announced for the tool."""
     input_json: builtins.str
     """Validated inputs, one JSON object."""
+    traceparent: builtins.str
+    """W3C traceparent of what asked for the job, where that is not what makes the call; empty or
+    malformed: in CreateJob the call's own, in CreateJobs a new trace.
+    """
     @property
     def file_names(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """File names that will follow, for the `upload` step; by media input."""
@@ -84,9 +89,10 @@ class CreateJobRequest(google.protobuf.message.Message):
         input_json: builtins.str = ...,
         file_names: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         ready: Global___Submission | None = ...,
+        traceparent: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["ready", b"ready"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["caller", b"caller", "file_names", b"file_names", "input_json", b"input_json", "ready", b"ready", "request_id", b"request_id", "tool", b"tool", "user_id", b"user_id", "variant", b"variant"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["caller", b"caller", "file_names", b"file_names", "input_json", b"input_json", "ready", b"ready", "request_id", b"request_id", "tool", b"tool", "traceparent", b"traceparent", "user_id", b"user_id", "variant", b"variant"]) -> None: ...
 
 Global___CreateJobRequest: typing_extensions.TypeAlias = CreateJobRequest
 
@@ -114,6 +120,135 @@ class CreateJobResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["created", b"created", "job", b"job"]) -> None: ...
 
 Global___CreateJobResponse: typing_extensions.TypeAlias = CreateJobResponse
+
+@typing.final
+class CreateJobsRequest(google.protobuf.message.Message):
+    """Request of CreateJobs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    @property
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CreateJobRequest]:
+        """1 to 200, each as CreateJob takes it."""
+
+    def __init__(
+        self,
+        *,
+        requests: collections.abc.Iterable[Global___CreateJobRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["requests", b"requests"]) -> None: ...
+
+Global___CreateJobsRequest: typing_extensions.TypeAlias = CreateJobsRequest
+
+@typing.final
+class CreateJobsResponse(google.protobuf.message.Message):
+    """Response of CreateJobs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: builtins.int
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CreateJobResult]:
+        """One for each request, in order."""
+
+    def __init__(
+        self,
+        *,
+        results: collections.abc.Iterable[Global___CreateJobResult] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["results", b"results"]) -> None: ...
+
+Global___CreateJobsResponse: typing_extensions.TypeAlias = CreateJobsResponse
+
+@typing.final
+class CreateJobResult(google.protobuf.message.Message):
+    """What became of one request among several."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: builtins.int
+    REFUSAL_FIELD_NUMBER: builtins.int
+    @property
+    def answer(self) -> Global___CreateJobResponse:
+        """What CreateJob would have answered."""
+
+    @property
+    def refusal(self) -> Global___Refusal:
+        """Why CreateJob would have failed."""
+
+    def __init__(
+        self,
+        *,
+        answer: Global___CreateJobResponse | None = ...,
+        refusal: Global___Refusal | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["answer", b"answer", "outcome", b"outcome", "refusal", b"refusal"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "outcome", b"outcome", "refusal", b"refusal"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["answer", "refusal"] | None: ...
+
+Global___CreateJobResult: typing_extensions.TypeAlias = CreateJobResult
+
+@typing.final
+class Refusal(google.protobuf.message.Message):
+    """Why one request among several failed: what google.rpc.Status tells of a call, with ErrorInfo,
+    BadRequest and RetryInfo among its details.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class FactsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    CODE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    FACTS_FIELD_NUMBER: builtins.int
+    FIELD_FIELD_NUMBER: builtins.int
+    RETRY_DELAY_FIELD_NUMBER: builtins.int
+    code: builtins.int
+    """Number of the gRPC status, as in google.rpc.Code; never 0."""
+    message: builtins.str
+    """What is wrong and what to do."""
+    reason: builtins.str
+    """UPPER_SNAKE reason of the ErrorInfo."""
+    field: builtins.str
+    """The field that is wrong; empty where it is no single one."""
+    @property
+    def facts(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Metadata of the ErrorInfo: every value that the message names."""
+
+    @property
+    def retry_delay(self) -> google.protobuf.duration_pb2.Duration:
+        """How long to wait before a repeat; unset where none is advised."""
+
+    def __init__(
+        self,
+        *,
+        code: builtins.int = ...,
+        message: builtins.str = ...,
+        reason: builtins.str = ...,
+        facts: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        field: builtins.str = ...,
+        retry_delay: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["retry_delay", b"retry_delay"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "facts", b"facts", "field", b"field", "message", b"message", "reason", b"reason", "retry_delay", b"retry_delay"]) -> None: ...
+
+Global___Refusal: typing_extensions.TypeAlias = Refusal
 
 @typing.final
 class SubmitJobRequest(google.protobuf.message.Message):

@@ -44,6 +44,11 @@ class QueueServiceStub(object):
                 request_serializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobRequest.SerializeToString,
                 response_deserializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobResponse.FromString,
                 _registered_method=True)
+        self.CreateJobs = channel.unary_unary(
+                '/etapa.queue.v1.QueueService/CreateJobs',
+                request_serializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobsRequest.SerializeToString,
+                response_deserializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobsResponse.FromString,
+                _registered_method=True)
         self.SubmitJob = channel.unary_unary(
                 '/etapa.queue.v1.QueueService/SubmitJob',
                 request_serializer=etapa_dot_queue_dot_v1_dot_queue__pb2.SubmitJobRequest.SerializeToString,
@@ -104,6 +109,15 @@ class QueueServiceServicer(object):
         (caller, user_id): same parameters return the same job, others fail with
         REQUEST_ID_REUSED. TOO_MANY_ACTIVE_JOBS names the active jobs; TOOL_NOT_FOUND; TOOL_PAUSED is
         no error (the job waits). A refusal leaves no job. Safe to repeat with the same request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateJobs(self, request, context):
+        """Admits up to 200 jobs, in order, each by itself as CreateJob would: one that is refused leaves
+        its neighbours alone and is told why in its place. What fails the call as a whole may have
+        admitted any of them. Safe to repeat, whole or one by one, with the same request ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +202,11 @@ def add_QueueServiceServicer_to_server(servicer, server):
                     request_deserializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobRequest.FromString,
                     response_serializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobResponse.SerializeToString,
             ),
+            'CreateJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateJobs,
+                    request_deserializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobsRequest.FromString,
+                    response_serializer=etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobsResponse.SerializeToString,
+            ),
             'SubmitJob': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitJob,
                     request_deserializer=etapa_dot_queue_dot_v1_dot_queue__pb2.SubmitJobRequest.FromString,
@@ -266,6 +285,33 @@ class QueueService(object):
             '/etapa.queue.v1.QueueService/CreateJob',
             etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobRequest.SerializeToString,
             etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etapa.queue.v1.QueueService/CreateJobs',
+            etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobsRequest.SerializeToString,
+            etapa_dot_queue_dot_v1_dot_queue__pb2.CreateJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

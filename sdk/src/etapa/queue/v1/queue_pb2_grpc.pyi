@@ -41,6 +41,22 @@ _QueueServiceCreateJobType = typing_extensions.TypeVar(
     ],
 )
 
+_QueueServiceCreateJobsType = typing_extensions.TypeVar(
+    '_QueueServiceCreateJobsType',
+    grpc.UnaryUnaryMultiCallable[
+        etapa.queue.v1.queue_pb2.CreateJobsRequest,
+        etapa.queue.v1.queue_pb2.CreateJobsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        etapa.queue.v1.queue_pb2.CreateJobsRequest,
+        etapa.queue.v1.queue_pb2.CreateJobsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        etapa.queue.v1.queue_pb2.CreateJobsRequest,
+        etapa.queue.v1.queue_pb2.CreateJobsResponse,
+    ],
+)
+
 _QueueServiceSubmitJobType = typing_extensions.TypeVar(
     '_QueueServiceSubmitJobType',
     grpc.UnaryUnaryMultiCallable[
@@ -185,7 +201,7 @@ _QueueServiceReportCallbacksType = typing_extensions.TypeVar(
     ],
 )
 
-class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceSubmitJobType, _QueueServiceGetJobType, _QueueServiceWaitJobType, _QueueServiceListJobsType, _QueueServiceCancelJobType, _QueueServiceRetryJobType, _QueueServiceGetQueueType, _QueueServiceWhyWaitingType, _QueueServiceReportCallbacksType]):
+class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceCreateJobsType, _QueueServiceSubmitJobType, _QueueServiceGetJobType, _QueueServiceWaitJobType, _QueueServiceListJobsType, _QueueServiceCancelJobType, _QueueServiceRetryJobType, _QueueServiceGetQueueType, _QueueServiceWhyWaitingType, _QueueServiceReportCallbacksType]):
     """Jobs: made, submitted, read, waited for, cancelled, tried again.
 
     Errors carry a google.rpc.ErrorInfo with an UPPER_SNAKE reason. Calls need a deadline. In every
@@ -198,6 +214,10 @@ class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceS
         grpc.UnaryUnaryMultiCallable[
             etapa.queue.v1.queue_pb2.CreateJobRequest,
             etapa.queue.v1.queue_pb2.CreateJobResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            etapa.queue.v1.queue_pb2.CreateJobsRequest,
+            etapa.queue.v1.queue_pb2.CreateJobsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             etapa.queue.v1.queue_pb2.SubmitJobRequest,
@@ -244,6 +264,10 @@ class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceS
             etapa.queue.v1.queue_pb2.CreateJobResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            etapa.queue.v1.queue_pb2.CreateJobsRequest,
+            etapa.queue.v1.queue_pb2.CreateJobsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             etapa.queue.v1.queue_pb2.SubmitJobRequest,
             etapa.queue.v1.queue_pb2.SubmitJobResponse,
         ],
@@ -286,6 +310,12 @@ class QueueServiceStub(typing.Generic[_QueueServiceCreateJobType, _QueueServiceS
     (caller, user_id): same parameters return the same job, others fail with
     REQUEST_ID_REUSED. TOO_MANY_ACTIVE_JOBS names the active jobs; TOOL_NOT_FOUND; TOOL_PAUSED is
     no error (the job waits). A refusal leaves no job. Safe to repeat with the same request_id.
+    """
+
+    CreateJobs: _QueueServiceCreateJobsType
+    """Admits up to 200 jobs, in order, each by itself as CreateJob would: one that is refused leaves
+    its neighbours alone and is told why in its place. What fails the call as a whole may have
+    admitted any of them. Safe to repeat, whole or one by one, with the same request ids.
     """
 
     SubmitJob: _QueueServiceSubmitJobType
@@ -332,6 +362,10 @@ QueueServiceAsyncStub: typing_extensions.TypeAlias = QueueServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         etapa.queue.v1.queue_pb2.CreateJobRequest,
         etapa.queue.v1.queue_pb2.CreateJobResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        etapa.queue.v1.queue_pb2.CreateJobsRequest,
+        etapa.queue.v1.queue_pb2.CreateJobsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         etapa.queue.v1.queue_pb2.SubmitJobRequest,
@@ -389,6 +423,17 @@ class QueueServiceServicer(metaclass=abc.ABCMeta):
         (caller, user_id): same parameters return the same job, others fail with
         REQUEST_ID_REUSED. TOO_MANY_ACTIVE_JOBS names the active jobs; TOOL_NOT_FOUND; TOOL_PAUSED is
         no error (the job waits). A refusal leaves no job. Safe to repeat with the same request_id.
+        """
+
+    @abc.abstractmethod
+    def CreateJobs(
+        self,
+        request: etapa.queue.v1.queue_pb2.CreateJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[etapa.queue.v1.queue_pb2.CreateJobsResponse, collections.abc.Awaitable[etapa.queue.v1.queue_pb2.CreateJobsResponse]]:
+        """Admits up to 200 jobs, in order, each by itself as CreateJob would: one that is refused leaves
+        its neighbours alone and is told why in its place. What fails the call as a whole may have
+        admitted any of them. Safe to repeat, whole or one by one, with the same request ids.
         """
 
     @abc.abstractmethod

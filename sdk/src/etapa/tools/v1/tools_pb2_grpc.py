@@ -75,8 +75,9 @@ class ToolsServiceServicer(object):
         after the other. Answers when the job is queued, or with the job failed at `upload` or
         `credits`. Bad parameters, an unknown tool, or one active job too many leave no job.
         Where many upload at once a call first waits for its turn, before there is a job and before
-        any time limit of the tool runs; UPLOADS_FULL (RESOURCE_EXHAUSTED) if the line is full. An
-        upload that stands still fails the job. Safe to repeat with the same request_id: the answer
+        any time limit of the tool runs; UPLOADS_FULL (RESOURCE_EXHAUSTED) if the line is full. A
+        run without media waits for no turn; QUEUE_SLOW (UNAVAILABLE) if too many new jobs wait for
+        the queue already. An upload that stands still fails the job. Safe to repeat with the same request_id: the answer
         is the same job. REQUEST_ID_REUSED for other inputs, and for other media as far as that can
         be known: an upload that was cut off, and what lies behind a URL that cannot be fetched,
         may be anything. A caller who lost the answer to an upload that ended early can send the
