@@ -28,15 +28,17 @@ _TAG: Final = 0x12
 
 @dataclass(slots=True, eq=False)
 class StoredEvent:
-    """An event as read: its message is whole, but for a payload's body.
+    """An event as read: its message is as it was packed, without job, trace and payload body.
 
-    Equal to itself only, so that what is made of one for a thousand watchers is made once.
+    `trace_id` is 32 hex digits or empty. Equal to itself only, so that what is made of one for a
+    thousand watchers is made once.
     """
 
     job_id: UUID
     seq: int
     kind: Kind
     message: event_pb2.Event
+    trace_id: str
 
     @property
     def occurred_at(self) -> datetime:
@@ -79,12 +81,11 @@ def chapters_of(events: Sequence[Event]) -> Iterator[NewChapter]:
 
 
 def events_of(chapters: Iterable[Chapter]) -> Iterator[StoredEvent]:
-    """Unpack chapters; each event's message gets its job and trace back."""
+    """Unpack chapters."""
     for chapter in chapters:
-        job_id, trace_id = str(chapter.job_id), (chapter.trace_id or b"").hex()
+        job_id, trace_id = chapter.job_id, (chapter.trace_id or b"").hex()
         for message in intake_pb2.RecordEventsRequest.FromString(chapter.body).events:
-            message.job_id, message.trace_id = job_id, trace_id
-            yield StoredEvent(chapter.job_id, message.seq, _kind_of(message), message)
+            yield StoredEvent(job_id, message.seq, _kind_of(message), message, trace_id)
 
 
 def stored(event: Event) -> StoredEvent:
@@ -104,7 +105,7 @@ def final_status(event: StoredEvent) -> Status | None:
 def _kind_of(message: event_pb2.Event) -> Kind:
     field_name = message.WhichOneof("kind")
     if field_name is None:
-        raise UnreadableError(f"event {message.seq} of {message.job_id} has a newer kind")
+        raise UnreadableError(f"event {message.seq} has a newer kind")
     return KIND_OF[field_name]
 
 

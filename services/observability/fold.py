@@ -32,7 +32,7 @@ from services.observability.domain import (
 class Projection:
     """One job as folded from its events up to `through_seq`. Moved forward by `fold` alone.
 
-    Fields up to the view are in the order in which `read_progress.sql` reads them.
+    Fields are in the order of `job_summaries`; `read_progress.sql` reads those up to the view.
     """
 
     job_id: UUID
@@ -220,24 +220,25 @@ class Attempt:
     task_cost_time: str = ""
     times: dict[str, datetime] = field(default_factory=dict)
 
+    def take(self, at: datetime, change: AttemptChange) -> None:
+        """Take what a change tells; what it leaves open stays as it was."""
+        self.phase = change.phase or self.phase
+        self.times.setdefault(change.phase, at)
+        self.account = change.account or self.account
+        self.task_id = change.task_id or self.task_id
+        self.outcome = change.outcome or self.outcome
+        self.error_class = change.error_class or self.error_class
+        self.coins = change.coins or self.coins
+        self.money = change.money or self.money
+        self.task_cost_time = change.task_cost_time or self.task_cost_time
+
 
 def fold_attempts(changes: Iterable[tuple[datetime, AttemptChange]]) -> list[Attempt]:
     """Return the attempts in order; `times` holds when each phase was first reached."""
     attempts: dict[int, Attempt] = {}
     for at, change in changes:
         attempt = attempts.setdefault(change.number, Attempt(change.number))
-        attempt.phase = change.phase or attempt.phase
-        attempt.times.setdefault(change.phase, at)
-        for name in (
-            "account",
-            "task_id",
-            "outcome",
-            "error_class",
-            "coins",
-            "money",
-            "task_cost_time",
-        ):
-            setattr(attempt, name, getattr(change, name) or getattr(attempt, name))
+        attempt.take(at, change)
     return [attempts[number] for number in sorted(attempts)]
 
 

@@ -191,7 +191,7 @@ def _event_of(stored: StoredEvent) -> Event:
         stored.seq,
         stored.occurred_at,
         stored.message.attempt,
-        bytes.fromhex(stored.message.trace_id) or None,
+        bytes.fromhex(stored.trace_id) or None,
         kind,
         change,
         b"",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -72,7 +72,7 @@ async def get_trail(pool: Pool, dictionaries: Dictionaries, job_id: UUID) -> Tra
             extras = await read.read_payload_extras(conn, job_id, job.through_seq, SHOWN)
             for each in extras:
                 info = await dictionaries.unpack(conn, each.info) if each.info else None
-                trail.extras[each.payload_id] = replace(each, info=info)
+                trail.extras[each.payload_id] = each._replace(info=info)
     trail.ledger = [(each, ledger_change(each.message.ledger)) for each in events[Kind.LEDGER]]
     trail.attempts = fold_attempts(_attempt_changes(events[Kind.ATTEMPT]))
     ledger = [change for _, change in trail.ledger]

@@ -99,7 +99,9 @@ def summary_to_proto(job: Projection) -> trail_pb2.JobSummary:
 
 def event_to_proto(event: StoredEvent) -> event_pb2.Event:
     """Return an event as it was recorded, without a payload's body."""
-    return event.message
+    message = event.message
+    message.job_id, message.trace_id = str(event.job_id), event.trace_id
+    return message
 
 
 def trail_to_proto(trail: Trail) -> trail_pb2.GetTrailResponse:
@@ -183,7 +185,7 @@ def _step_to_proto(event: StoredEvent) -> trail_pb2.StepRecord:
         timestamp=message.occurred_at,
         attempt=message.attempt,
         details_json=message.step.details_json,
-        trace_id=message.trace_id,
+        trace_id=event.trace_id,
     )
 
 

@@ -9,15 +9,16 @@ CREATE TABLE observability.tools (
     announced_at timestamptz NOT NULL DEFAULT now()
 );
 
--- What services read of a job: the projection and the name of its tool's view.
+-- What services read of a job: the projection and the name of its tool's view, in the order of the
+-- fields of Projection; the phase, which follows from the status, comes last.
 CREATE VIEW observability.job_summaries AS
 SELECT
-    j.job_id, j.revision, j.through_seq, j.max_seq, j.tool, j.variant, j.user_id, j.caller,
-    j.request_id, j.retry_of, j.cost, j.input_json, j.trace_id, j.status, j.current_step,
+    j.job_id, j.revision, j.through_seq, j.max_seq, j.trace_id, j.status, j.current_step,
     j.failed_at_step, j.error_class, j.error_message, j.evidence_payload_id, j.evidence_path,
     j.created_at, j.started_at, j.completed_at, j.attempt, j.account, j.task_id, j.output_url,
-    j.outputs, j.step_count, j.note_count, j.payload_count, j.phase,
-    coalesce((SELECT t.view FROM observability.tools t WHERE t.name = j.tool), '') AS view
+    j.outputs, j.step_count, j.note_count, j.payload_count, j.tool,
+    coalesce((SELECT t.view FROM observability.tools t WHERE t.name = j.tool), '') AS view,
+    j.variant, j.user_id, j.caller, j.request_id, j.retry_of, j.cost, j.input_json, j.phase
 FROM observability.jobs j;
 
 -- The bytes of a frame: its first byte names the dictionary, 0 for none; see frame.py. What follows is

@@ -74,8 +74,7 @@ class StoredPayload:
     last_repeat_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadExtra:
+class PayloadExtra(NamedTuple):
     """What was learned of a payload after its event; `info` is a frame."""
 
     payload_id: UUID
@@ -132,10 +131,8 @@ progress_row: Final[Callable[[Projection], tuple[object, ...]]] = attrgetter(*PR
 
 def projection_of(record: Any) -> Projection:
     """Build a projection from a row of `job_summaries`."""
-    values = dict(record)
-    # It follows from the status.
-    values.pop("phase")
-    return _with_words(Projection(**values))
+    # The phase, which is last, follows from the status.
+    return _with_words(Projection(*tuple(record)[:-1]))
 
 
 def progress_of(record: Any) -> Projection:

@@ -15,6 +15,7 @@ from services.observability.delivery import forget_unmatched
 from services.observability.history import read_events
 from services.observability.partition import ensure_partitions
 from services.observability.store.read import read_job
+from services.observability.wire_trail import event_to_proto
 from services.runtime.db import Pool
 from services.runtime.errors import InvalidInputError
 from services.runtime.ids import new_id
@@ -27,7 +28,7 @@ async def snapshot(pool: Pool, *jobs: History) -> dict[str, list[Any]]:
     ids = [UUID(job.job_id) for job in jobs]
     async with pool.acquire() as conn:
         told = [await read_events(conn, job_id, 0, 1000, 1000) for job_id in sorted(ids)]
-        return {"messages": [each.message for events in told for each in events]} | {
+        return {"told": [event_to_proto(each) for events in told for each in events]} | {
             table: [
                 {name: value for name, value in row.items() if name != "revision"}
                 for row in await conn.fetch(
