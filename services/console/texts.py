@@ -88,6 +88,10 @@ REASONS: Mapping[str, Words] = {
         "Há muitos envios ao mesmo tempo. Tente de novo em alguns segundos.",
         "Many files are being sent just now. Try again in a few seconds.",
     ),
+    "QUEUE_SLOW": Words(
+        "Há muitos pedidos ao mesmo tempo. Tente de novo em alguns segundos.",
+        "Many jobs are being started just now. Try again in a few seconds.",
+    ),
     "TOOL_NOT_FOUND": Words("Não há ferramenta com este nome.", "No tool has this name."),
     "PAYLOAD_NOT_FOUND": Words("Este conteúdo não existe.", "There is no such payload."),
     "REQUEST_ID_REUSED": Words(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.queue import start, store
-from services.queue.admission import QueueView
 from services.queue.crew import Crew, Seats
 from services.queue.domain import Change, JobState, JobStatus, Submission
 from services.queue.launch import Launch, Launcher
 from services.queue.store import OpenSlot, Work
+from services.queue.store_intake import EntranceFacts
 from services.queue.transitions import Transitions, merge_changes
-from services.runtime.db import Connection, transaction
+from services.runtime.db import transaction
 from services.runtime.ids import new_token, token_hash
 
 
@@ -87,28 +87,31 @@ class Claims:
 
 @dataclass(slots=True)
 class Entrance:
-    """Claims for jobs as they join the queue, where nobody waits before them.
-
-    `room` is for how many at most. The gate is held.
-    """
+    """Claims for jobs as they join the queue, where nobody waits before them. The gate is held."""
 
     claims: Claims | None = None
     seats: Seats[Claimed] = field(default_factory=lambda: Seats(0))
 
+    @property
+    def room(self) -> int:
+        """How many jobs may start at most."""
+        return self.seats.room
+
     async def claim(
-        self, conn: Connection, joined: Sequence[Change], queue: QueueView, now: datetime
+        self, joined: Sequence[Change], met: EntranceFacts, now: datetime
     ) -> list[Change]:
         """Return the claims of those of `joined` that start at once, in the order of the queue.
 
-        `queue` is what the first of them met.
+        `met` is what the first of them met.
         """
-        room = min(self.seats.room, queue.slots_available)
-        if self.claims is None or room == 0 or queue.queue_length:
+        if self.claims is None:
             return []
-        starting = [c for c in joined if _may_start(c, queue)][:room]
-        slots = await store.find_open_slots(conn, now, len(starting), self.claims.global_limit)
+        paused = met.queue.paused_tools
+        starting = [
+            c for c in joined if c.after.status is JobStatus.QUEUED and c.after.tool not in paused
+        ]
         changes = []
-        for change, slot in zip(starting, slots, strict=False):
+        for change, slot in zip(starting, met.slots, strict=False):
             if change.submission is None:
                 raise AssertionError(f"job {change.after.id} joined the queue without submission")
             claim, claimed = await self.claims.claim(change.after, slot, change.submission, now)
@@ -132,11 +135,6 @@ class Entrances:
             return
         with self._crew.seats(jobs) as seats:
             yield Entrance(self._claims, seats)
-
-
-def _may_start(change: Change, queue: QueueView) -> bool:
-    job = change.after
-    return job.status is JobStatus.QUEUED and job.tool not in queue.paused_tools
 
 
 def _work(job: JobState, slot: OpenSlot, submission: Submission, previous_traceparent: str) -> Work:

@@ -10,8 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.queue import store
-from services.queue.admission import QueueView, submit
+from services.queue.admission import submit
 from services.queue.domain import (
     MAX_EXACT_POSITION,
     Change,
@@ -23,7 +22,7 @@ from services.queue.domain import (
 )
 from services.queue.policy import Policy
 from services.queue.rows import submission_to_json
-from services.runtime.db import Connection
+from services.queue.store_intake import EntranceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,7 @@ class Counter:
 
     def __init__(
         self,
-        balances: dict[str, dict[str, int]],
-        queue: QueueView,
+        met: EntranceFacts,
         enqueue_seq: int,
         now: datetime,
         policy: Policy,
@@ -56,10 +54,10 @@ class Counter:
         # The places in the queue of those who joined it, 1 to MAX_EXACT_POSITION + 1.
         self.places: dict[UUID, int] = {}
         self.enqueue_seq = enqueue_seq
-        # The queue as the first of them met it.
-        self.met = queue
-        self._balances = balances
-        self._queue = queue
+        # What the first of them met.
+        self.met = met
+        self._balances = met.balances
+        self._queue = met.queue
         self._now = now
         self._policy = policy
 
@@ -98,17 +96,3 @@ class Counter:
         self._queue = replace(self._queue, queue_length=length)
         for bucket, amount in (job.charge or {}).items():
             self._balances[job.user_id][bucket] -= amount
-
-
-async def open_counter(
-    conn: Connection,
-    user_ids: set[str],
-    enqueue_seq: int,
-    now: datetime,
-    policy: Policy,
-    global_limit: int,
-) -> Counter:
-    """Read what completions need; the gate and the users are locked already."""
-    balances = await store.read_balances(conn, user_ids)
-    queue = await store.read_queue_view(conn, now, global_limit, MAX_EXACT_POSITION + 1)
-    return Counter(balances, queue, enqueue_seq, now, policy)

@@ -24,6 +24,7 @@ from services.queue.domain import (
     TooManyActiveJobsError,
 )
 from services.queue.policy import Policy
+from services.queue.store_intake import DeskFacts
 from services.queue.store_reads import JobView
 from services.runtime.ids import new_id
 from services.runtime.tracing import trace_id_of
@@ -71,7 +72,7 @@ class Desk:
     """One batch of admissions.
 
     Whoever completes `ready` sets `completed`, the changes after their admission in order, and
-    `places`.
+    `places`, with the last one given out.
     """
 
     def __init__(
@@ -79,9 +80,8 @@ class Desk:
         now: datetime,
         policy: Policy,
         active_limit: int,
-        prices: Mapping[tuple[str, str], tuple[int, TimeLimits]],
+        facts: DeskFacts,
         active: dict[str, int],
-        known: dict[tuple[str, str, str], tuple[UUID, bytes]],
     ) -> None:
         self.now = now
         self.admitted: list[tuple[NewJob, Change]] = []
@@ -89,11 +89,12 @@ class Desk:
         self.ready: list[tuple[JobState, Completion]] = []
         self.completed: Sequence[Change] = ()
         self.places: Mapping[UUID, int] = {}
+        self.last_place: int | None = None
         self._policy = policy
         self._active_limit = active_limit
-        self._prices = prices
+        self._prices = facts.prices
         self._active = active
-        self._known = known
+        self._known = facts.known
 
     def admit(self, request: CreateRequest) -> Taken | Exception:
         """Decide on one request; those before it count."""

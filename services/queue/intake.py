@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.queue import store
+from services.queue import store, store_intake
 from services.queue.claim import Entrance, Entrances
-from services.queue.counter import Completion, Counter, open_counter
+from services.queue.counter import Completion, Counter
 from services.queue.desk import Admitted, CreateRequest, Desk, Taken
 from services.queue.domain import (
     Change,
@@ -82,7 +82,7 @@ class Intake:
     async def retry(self, job_id: UUID, request_id: str, caller: str, traceparent: str) -> Admitted:
         """Make a new job from a final one, with the same inputs and media."""
         async with self._transitions.pool.acquire() as conn:
-            template = await store.read_template(conn, job_id)
+            template = await store_intake.read_template(conn, job_id)
         if template is None:
             raise JobNotFoundError(str(job_id))
         if not template.status.is_final:
@@ -124,12 +124,12 @@ class Intake:
         with self._entrances.open(ready) as entrance:
             async with transaction(self._transitions.pool) as conn:
                 enqueue_seq = await store.lock_gate(conn) if ready else 0
-                prices = await store.read_prices(conn, ((r.tool, r.variant) for r in requests))
-                await store.ensure_users(conn, users)
-                active = await store.lock_users(conn, users)
-                known = await store.find_requests(conn, [r.key for r in requests])
+                active = await _lock_users(conn, users)
+                facts = await store_intake.read_desk(
+                    conn, ((r.tool, r.variant) for r in requests), [r.key for r in requests]
+                )
                 now, policy = self._transitions.clock(), self._transitions.policy
-                desk = Desk(now, policy, self._active_limit, prices, active, known)
+                desk = Desk(now, policy, self._active_limit, facts, active)
                 results = [desk.admit(request) for request in requests]
                 changes = await self._enter(conn, desk, enqueue_seq, entrance)
                 await self._name_active_jobs(conn, results)
@@ -144,7 +144,8 @@ class Intake:
             return []
         await self._complete_new(conn, desk, enqueue_seq, entrance)
         changes = merge_changes([*(change for _, change in desk.admitted), *desk.completed])
-        await store.insert_jobs(conn, [new for new, _ in desk.admitted], changes, desk.now)
+        jobs = [new for new, _ in desk.admitted]
+        await store.insert_jobs(conn, jobs, changes, desk.now, desk.last_place)
         return changes
 
     async def _complete_new(
@@ -153,28 +154,34 @@ class Intake:
         """Complete those of the jobs just admitted that wait for nothing."""
         if not desk.ready:
             return
-        counter = await self._open_counter(
-            conn, {job.user_id for job, _ in desk.ready}, enqueue_seq, desk.now
-        )
+        users = {job.user_id for job, _ in desk.ready}
+        counter = await self._open_counter(conn, users, enqueue_seq, desk.now, entrance)
         inputs = {new.id: new.input_json for new, _ in desk.admitted}
         for job, completion in desk.ready:
             counter.complete(job, completion, inputs)
-        await store.set_enqueue_seq(conn, counter.enqueue_seq)
-        started = await entrance.claim(conn, counter.changes, counter.met, desk.now)
+        started = await entrance.claim(counter.changes, counter.met, desk.now)
         desk.completed, desk.places = [*counter.changes, *started], counter.places
+        desk.last_place = counter.enqueue_seq
 
     async def _open_counter(
-        self, conn: Connection, users: set[str], enqueue_seq: int, now: datetime
+        self,
+        conn: Connection,
+        users: set[str],
+        enqueue_seq: int,
+        now: datetime,
+        entrance: Entrance,
     ) -> Counter:
-        policy = self._transitions.policy
-        return await open_counter(conn, users, enqueue_seq, now, policy, self._global_limit)
+        met = await store_intake.read_entrance(
+            conn, users, now, global_limit=self._global_limit, slots=entrance.room
+        )
+        return Counter(met, enqueue_seq, now, self._transitions.policy)
 
     async def _name_active_jobs(self, conn: Connection, results: list[Taken | Exception]) -> None:
         refused = {i: r for i, r in enumerate(results) if isinstance(r, TooManyActiveJobsError)}
         if not refused:
             return
         users = {error.user_id for error in refused.values()}
-        active = await store.read_active_jobs(conn, users, _SHOWN_ACTIVE_JOBS)
+        active = await store_intake.read_active_jobs(conn, users, _SHOWN_ACTIVE_JOBS)
         for i, error in refused.items():
             jobs = active.get(error.user_id, [])
             results[i] = TooManyActiveJobsError(error.user_id, self._active_limit, jobs)
@@ -194,14 +201,22 @@ class Intake:
         jobs = await store.lock_jobs(conn, ids)
         users = {job.user_id for job in jobs.values()}
         await store.lock_users(conn, users)
-        inputs = await store.read_inputs(conn, ids)
+        inputs = await store_intake.read_inputs(conn, ids)
         now = self._transitions.clock()
-        counter = await self._open_counter(conn, users, enqueue_seq, now)
+        counter = await self._open_counter(conn, users, enqueue_seq, now, entrance)
         results = [counter.complete(jobs.get(item.job_id), item, inputs) for item in items]
         if not counter.changes:
             return results, []
-        started = await entrance.claim(conn, counter.changes, counter.met, now)
+        started = await entrance.claim(counter.changes, counter.met, now)
         changes = merge_changes([*counter.changes, *started])
-        await store.write_changes(conn, changes, now)
-        await store.set_enqueue_seq(conn, counter.enqueue_seq)
+        await store.write_changes(conn, changes, now, last_place=counter.enqueue_seq)
         return results, changes
+
+
+async def _lock_users(conn: Connection, users: set[str]) -> dict[str, int]:
+    """Lock users, and make those not seen before; return how many active jobs each has."""
+    active = await store.lock_users(conn, users)
+    if len(active) < len(users):
+        await store.ensure_users(conn, users)
+        active = await store.lock_users(conn, users)
+    return active

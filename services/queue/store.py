@@ -14,13 +14,16 @@ from uuid import UUID
 from asyncpg import Record
 
 from services.queue import store_outbox
-from services.queue.admission import NewJob, QueueView
-from services.queue.domain import Change, JobState, JobStatus, Submission, TimeLimits
+from services.queue.admission import NewJob
+from services.queue.domain import (
+    Change,
+    JobState,
+    Submission,
+)
 from services.queue.pack import pack_changes
 from services.queue.rows import (
     change_rows,
     job_from_row,
-    limits_from_row,
     new_job_row,
     submission_from_json,
 )
@@ -98,26 +101,9 @@ class Work:
     accepted_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What a new job takes over from an old one. Without a submission nothing can be run again."""
-
-    status: JobStatus
-    user_id: str
-    tool: str
-    variant: str
-    input_json: str
-    submission: Submission | None
-
-
 async def lock_gate(conn: Connection) -> int:
     """Hold the gate until the transaction ends; return the last place given out."""
     return int(await conn.fetchval(_SQL["lock_gate"]))
-
-
-async def set_enqueue_seq(conn: Connection, enqueue_seq: int) -> None:
-    """Store the last place given out, under the gate."""
-    await conn.execute(_SQL["set_enqueue_seq"], enqueue_seq)
 
 
 async def lock_jobs(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, JobState]:
@@ -148,84 +134,39 @@ async def read_balances(conn: Connection, user_ids: Iterable[str]) -> dict[str, 
     return balances
 
 
-async def find_requests(
-    conn: Connection, keys: Sequence[tuple[str, str, str]]
-) -> dict[tuple[str, str, str], tuple[UUID, bytes]]:
-    """Find earlier jobs by (caller, user, request id); return id and params_sha256."""
-    callers, users, requests = ([key[i] for key in keys] for i in range(3))
-    rows = await conn.fetch(_SQL["find_requests"], callers, users, requests)
-    return {
-        (row["caller"], row["user_id"], row["request_id"]): (row["job_id"], row["params_sha256"])
-        for row in rows
-    }
-
-
-async def read_active_jobs(
-    conn: Connection, user_ids: Iterable[str], limit: int
-) -> dict[str, list[UUID]]:
-    """Return the active jobs of users, oldest first."""
-    rows = await conn.fetch(_SQL["read_active_jobs"], sorted(set(user_ids)), limit)
-    return {row["user_id"]: row["job_ids"] for row in rows}
-
-
-async def read_prices(
-    conn: Connection, variants: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[int, TimeLimits]]:
-    """Return price and time limits by (tool, variant); unknown ones are left out."""
-    wanted = sorted(set(variants))
-    tools, names = [tool for tool, _ in wanted], [name for _, name in wanted]
-    rows = await conn.fetch(_SQL["read_prices"], tools, names)
-    return {(r["name"], r["variant"]): (r["credits"], limits_from_row(r)) for r in rows}
-
-
-async def read_inputs(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """Return the inputs of jobs, each one JSON object."""
-    rows = await conn.fetch(_SQL["read_inputs"], sorted(set(job_ids)))
-    return {row["job_id"]: row["input_json"] for row in rows}
-
-
-async def read_template(conn: Connection, job_id: UUID) -> Template | None:
-    """Return what a new job made from this one needs; None where there is no such job."""
-    row = await conn.fetchrow(_SQL["read_template"], job_id)
-    if row is None:
-        return None
-    submission = row["submission"]
-    return Template(
-        status=JobStatus(row["status"]),
-        user_id=row["user_id"],
-        tool=row["tool"],
-        variant=row["variant"],
-        input_json=row["input_json"],
-        submission=submission_from_json(submission) if submission else None,
-    )
-
-
 async def insert_jobs(
-    conn: Connection, jobs: Sequence[NewJob], changes: Sequence[Change], now: datetime
+    conn: Connection,
+    jobs: Sequence[NewJob],
+    changes: Sequence[Change],
+    now: datetime,
+    last_place: int | None,
 ) -> None:
     """Insert admitted jobs as far as they got, each with all that its change writes.
 
-    `changes` are from nothing, one a job, in the same order. The users must be locked.
+    `changes` are from nothing, one a job, in the same order. The users must be locked. With
+    `last_place`, the last place in the queue that is given out by now, the gate must be held.
     """
     rows = [new_job_row(new, change.after) for new, change in zip(jobs, changes, strict=True)]
     await conn.execute(_SQL["insert_jobs"], rows)
-    await _write(conn, (), changes, now, None)
+    await _write(conn, (), changes, now, last_place=last_place)
 
 
 async def write_changes(
     conn: Connection,
     changes: Sequence[Change],
     now: datetime,
+    *,
     polling_until: datetime | None = None,
+    last_place: int | None = None,
 ) -> Written:
     """Write transitions of locked jobs in one statement, at most one a job.
 
     The users whose money or count moves must be locked. Where a change takes a poll, nobody else
-    asks before `polling_until`. Raises
+    asks before `polling_until`. With `last_place` the gate must be held. Raises
     `WriteConflictError` if a job was not as it was read, and the database's own error where a
     constraint refuses.
     """
-    return await _write(conn, changes, (), now, polling_until)
+    return await _write(conn, changes, (), now, polling_until=polling_until, last_place=last_place)
 
 
 async def _write(
@@ -233,11 +174,13 @@ async def _write(
     changes: Sequence[Change],
     created: Sequence[Change],
     now: datetime,
-    polling_until: datetime | None,
+    *,
+    polling_until: datetime | None = None,
+    last_place: int | None = None,
 ) -> Written:
     packs, rejected = pack_changes([*changes, *created])
     rows = change_rows(changes, created)
-    row = await conn.fetchrow(_SQL["write_changes"], *rows, packs, now, polling_until)
+    row = await conn.fetchrow(_SQL["write_changes"], *rows, packs, now, polling_until, last_place)
     taken = sum(change.takes_slot for change in [*changes, *created])
     if row is None or row["jobs"] != len(changes) or row["slots"] != taken:
         raise WriteConflictError(
@@ -262,22 +205,6 @@ async def find_claims(
         )
         for row in rows
     ]
-
-
-async def find_open_slots(
-    conn: Connection, now: datetime, limit: int, global_limit: int
-) -> list[OpenSlot]:
-    """Return up to `limit` slots that may be taken, fairest account first, under the gate."""
-    rows = await conn.fetch(_SQL["find_open_slots"], now, limit, global_limit)
-    return [_open_slot(row) for row in rows]
-
-
-async def read_queue_view(
-    conn: Connection, now: datetime, global_limit: int, count_up_to: int
-) -> QueueView:
-    """Return what a job that joins the queue sees, under the gate."""
-    row = await conn.fetchrow(_SQL["read_queue_view"], now, global_limit, count_up_to)
-    return QueueView(**dict(row or {}))
 
 
 async def read_work(conn: Connection, attempts: Sequence[tuple[UUID, int]]) -> list[Work]:

@@ -130,7 +130,7 @@ class Batch:
         for change in due:
             change.takes_poll = True
         until = now + timedelta(seconds=self.transitions.policy.question_s)
-        written = await store.write_changes(self.conn, changes, now, until)
+        written = await store.write_changes(self.conn, changes, now, polling_until=until)
         for change in changes:
             change.is_awaited = change.frees_slot and written.is_awaited
         for change in due:

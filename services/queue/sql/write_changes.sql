@@ -8,7 +8,8 @@
 -- (where that job holds them); $5 ledger entries; $6 balances, one row a user and bucket, by how
 -- much each moves; $7 users, one row a user, by how much `active` moves; $8 what was learned of
 -- accounts, one row an account; $9 submissions that came; $10 packs of events. $11 now.
--- $12 polling_until of the polls that are taken.
+-- $12 polling_until of the polls that are taken. $13 last place in the queue given out, where the gate
+-- is held and some were; else NULL.
 WITH job_rows AS (
   UPDATE queue.jobs j
      SET status = t.status, current_step = t.current_step, failed_at_step = t.failed_at_step,
@@ -101,6 +102,8 @@ WITH job_rows AS (
      AND (a.health IN ('full', 'unreachable') OR t.health <> 'ok')
      AND NOT (a.health IN ('unauthorized', 'no_money') AND t.health IN ('full', 'unreachable', 'ok'))
      AND NOT (a.health = t.health AND a.rests_until > $11::timestamptz)
+), gate_row AS (
+  UPDATE queue.gate SET enqueue_seq = $13::bigint WHERE $13::bigint IS NOT NULL
 ), submission_rows AS (
   INSERT INTO queue.submissions (job_id, webapp_id, body)
   SELECT t.job_id, t.webapp_id, t.body FROM unnest($9::queue.submissions[]) t

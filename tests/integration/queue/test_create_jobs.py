@@ -13,6 +13,7 @@ import pytest
 from etapa.queue.v1 import job_pb2, queue_pb2
 from etapa_client import errors
 from etapa_client.connection import MAX_MESSAGE_BYTES
+from etapa_client.queue import MOST_CREATES
 from services.queue.servicer_create import MAX_CREATES
 from tests.support.postgres import MakeDatabase
 from tests.support.queue_server import QueueServer, serving, submission
@@ -172,6 +173,10 @@ async def test_a_call_of_none_or_too_many_is_refused(queue: QueueServer, count: 
     with pytest.raises(errors.InvalidInputError) as refused:
         await queue.client.queue.create_jobs([wish(f"r{n}") for n in range(count)])
     assert refused.value.field == "requests"
+
+
+def test_the_client_sends_as_many_as_the_queue_takes() -> None:
+    assert MOST_CREATES == MAX_CREATES
 
 
 async def test_calls_side_by_side_share_their_commits(queue: QueueServer) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from etapa.queue.v1 import queue_pb2
 from etapa_client import EtapaClient
@@ -17,6 +20,7 @@ from etapa_client.errors import (
     TooManyActiveJobsError,
     UnavailableError,
 )
+from services.runtime import tracing
 from services.runtime.errors import EtapaError as OwnError
 from services.runtime.errors import QuotaError
 from services.tools import creates as module
@@ -250,3 +254,28 @@ async def test_more_than_may_wait_is_refused_at_once(monkeypatch: pytest.MonkeyP
         desk.open.set()
         await asyncio.gather(*waiting)
         assert (await desk.creates.create(wish("d"))).created
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    stop = tracing.record_to(SimpleSpanProcessor(exporter), Resource.create({}))
+    yield exporter
+    stop()
+
+
+async def test_a_call_is_a_trace_of_its_own_with_a_link_to_each_callers_span(
+    spans: InMemorySpanExporter,
+) -> None:
+    async def ask(desk: Desk, request_id: str) -> str:
+        with tracing.start_span(request_id) as span:
+            await desk.creates.create(wish(request_id, traceparent=span.traceparent))
+        return span.trace_id
+
+    async with opened(is_open=True) as desk:
+        asked = await asyncio.gather(*(ask(desk, each) for each in "abc"))
+    calls = [span for span in spans.get_finished_spans() if span.name == "create jobs"]
+    assert all(span.parent is None for span in calls)
+    linked = [f"{link.context.trace_id:032x}" for span in calls for link in span.links]
+    assert sorted(linked) == sorted(asked)
+    assert [each.traceparent[3:35] for each in desk.queue.created] == asked

@@ -104,17 +104,38 @@ async def test_run_becomes_a_created_and_submitted_job(house: House) -> None:
     assert Image.open(io.BytesIO(kept)).size == (media.width, media.height) == (64, 48)
 
 
-async def test_a_run_without_media_is_created_complete(tmp_path: Path, workers: WorkerPool) -> None:
-    def plan(inputs: Any) -> RunPlan:
-        return dataclasses.replace(veste_ai.plan(inputs), nodes=(Node("1", "text", "a cat"),))
+def words(inputs: Any) -> RunPlan:
+    return dataclasses.replace(veste_ai.plan(inputs), nodes=(Node("1", "text", "a cat"),))
 
-    words = dataclasses.replace(veste_ai.TOOL, name="words", media=(), plan=plan)
-    async with open_house(tmp_path, workers, more=[words]) as house:
+
+WORDS = dataclasses.replace(veste_ai.TOOL, name="words", media=(), plan=words)
+
+
+async def test_a_run_without_media_is_created_complete(tmp_path: Path, workers: WorkerPool) -> None:
+    async with open_house(tmp_path, workers, more=[WORDS]) as house:
         job = await house.client.tools.run("words", {}, {}, "ana", "r-1")
     assert job.status == job_pb2.JOB_STATUS_QUEUED
     (created,) = house.queue.created
     assert [node.text for node in created.ready.nodes] == ["a cat"]
     assert house.queue.submitted == []
+
+
+async def test_a_run_without_media_waits_for_nobodys_upload(
+    tmp_path: Path, workers: WorkerPool
+) -> None:
+    opened = open_house(tmp_path, workers, seats=1, line=0, more=[WORDS])
+    async with opened as house, house.stub() as stub:
+        upload = stub.RunTool(timeout=60)
+        await upload.write(header())
+        await house.queue.wait(house.queue.created, 1)
+        jobs = await asyncio.gather(
+            *(house.client.tools.run("words", {}, {}, "ana", f"w{n}") for n in range(30))
+        )
+        await upload.write(chunk(PHOTO, last=True))
+        assert (await upload).job.status == job_pb2.JOB_STATUS_QUEUED
+    assert {job.status for job in jobs} == {job_pb2.JOB_STATUS_QUEUED}
+    assert sum(house.queue.batches) == 31
+    assert len(house.queue.batches) < 31
 
 
 async def test_typed_services_run_their_tools(house: House, tmp_path: Path) -> None:
