@@ -32,6 +32,11 @@ def callback(task_id: str) -> bytes:
     return _callback(int(task_id) % _FILLINGS).replace(_PLACE.encode(), task_id.encode())
 
 
+def example() -> bytes:
+    """Return the reply to a query with a filling that no task has."""
+    return _succeeded(_FILLINGS * 16)
+
+
 @cache
 def _accepted(filling: int) -> bytes:
     return _filled({**_task("RUNNING"), "results": None}, filling)

@@ -54,6 +54,6 @@ async def _fill(dsn: str, jobs: int) -> None:
     await conn.execute(SQL["fill_backlog_counts"])
     told = min(jobs, _STARTED)
     await conn.execute(SQL["fill_backlog_history_jobs"], *values, told, real)
-    await conn.execute(SQL["fill_backlog_history_events"], *values, told, real)
+    await conn.execute(SQL["fill_backlog_history_chapters"], *values, told, real)
     await conn.execute("VACUUM (ANALYZE)")
     await conn.close()

@@ -23,7 +23,7 @@ KIND = "filled_history"
 JOBS = 1_000_000
 _WEEKS = 4
 _SLICE = 50_000
-_TABLES = ("jobs", "events", "payloads", "keys")
+_TABLES = ("jobs", "chapters", "payloads", "keys")
 
 
 async def ensure_filled_history(arena: Arena) -> str:

@@ -20,7 +20,7 @@ from bench.places import ROOT
 from bench.result import Row
 from bench.server import SERVER_OPTIONS
 
-_PACKAGES = ("asyncpg", "grpcio", "aiohttp", "uvloop", "protobuf", "zstandard", "msgspec")
+_PACKAGES = ("asyncpg", "grpcio", "aiohttp", "uvloop", "protobuf", "lz4", "msgspec")
 
 
 def show(rows: Sequence[Row]) -> None:

@@ -25,6 +25,7 @@ from services.observability.find import find_jobs
 from services.observability.page import list_page
 from services.observability.store import SESSION
 from services.observability.store import SQL as HISTORY_SQL
+from services.observability.store.dictionary import Dictionaries
 from services.observability.store.row import JobFilter
 from services.observability.trail import WHOLE_EVENTS, get_trail
 from services.observability.wire_trail import summary_to_proto, trail_to_proto
@@ -57,10 +58,10 @@ async def measure(arena: Arena) -> AsyncIterator[Row]:
 async def _trail(
     pool: Pool, client: EtapaClient, jobs: Sequence[asyncpg.Record]
 ) -> AsyncIterator[Row]:
-    bare, inside = [], []
+    bare, inside, dictionaries = [], [], Dictionaries()
     for _ in range(3):  # in turn, so that noise hits both
         bare += await _times(jobs, lambda job: _bare_trail(pool, job["job_id"]))
-        inside += await _times(jobs, lambda job: _inner_trail(pool, job["job_id"]))
+        inside += await _times(jobs, lambda job: _inner_trail(pool, dictionaries, job["job_id"]))
     yield _row("trail of one job at 1 M jobs: bare SQL", bare)
     yield _row("trail of one job at 1 M jobs: in the service", inside)
     ratio = quantile(inside, 0.5) / quantile(bare, 0.5)
@@ -104,12 +105,12 @@ async def _bare_trail(pool: Pool, job_id: UUID) -> None:
     async with pool.acquire() as conn:
         job = await conn.fetchrow(HISTORY_SQL["read_job"], job_id)
         through = job["through_seq"] if job is not None else 0
-        await conn.fetch(HISTORY_SQL["read_events"], job_id, 0, through, WHOLE_EVENTS)
+        await conn.fetch(HISTORY_SQL["read_chapters"], job_id, 0, through, WHOLE_EVENTS)
         await conn.fetch(HISTORY_SQL["read_payload_extras"], job_id, through, 1000)
 
 
-async def _inner_trail(pool: Pool, job_id: UUID) -> bytes:
-    return trail_to_proto(await get_trail(pool, job_id)).SerializeToString()
+async def _inner_trail(pool: Pool, dictionaries: Dictionaries, job_id: UUID) -> bytes:
+    return trail_to_proto(await get_trail(pool, dictionaries, job_id)).SerializeToString()
 
 
 async def _inner_list(pool: Pool, wanted: JobFilter) -> bytes:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 
 import asyncpg
-from zstandard import ZstdDecompressor
 
 from bench.arena import Arena
 from bench.contestant import Contestant
@@ -107,14 +106,8 @@ async def _most_memory(
 async def _payload_ratio(conn: asyncpg.Connection[asyncpg.Record]) -> float:
     """Return all of the payload tables' bytes, indexes included, by the bytes of raw bodies."""
     (disk,) = await conn.fetch(SQL["measure_disk"])
-    count = int(await conn.fetchval(SQL["count_payloads"]) or 0)
-    sample = await conn.fetch(SQL["sample_bodies"], 5000)
-    raw = sum(_raw_size(row["encoding"], bytes(row["body"])) for row in sample)
-    return float(disk["payloads"]) / (raw / len(sample) * count)
-
-
-def _raw_size(encoding: str, body: bytes) -> int:
-    return len(ZstdDecompressor().decompress(body)) if encoding == "zstd" else len(body)
+    raw = await conn.fetchval(SQL["measure_raw"], 5000)
+    return float(disk["payloads"]) / float(raw)
 
 
 async def _start_up(arena: Arena) -> AsyncIterator[Row]:

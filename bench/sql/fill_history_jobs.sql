@@ -23,7 +23,8 @@ FROM (
             ELSE 'completed' END AS status
     FROM generate_series($4::bigint, $5::bigint) AS n
 ) AS made, (
-    SELECT count(*) AS events, count(*) FILTER (WHERE kind = 'step') AS steps,
-        count(*) FILTER (WHERE kind = 'payload') AS payloads
-    FROM template_events
+    SELECT max(last_seq) AS events,
+        length(string_agg(kinds, '')) - length(replace(string_agg(kinds, ''), 's', '')) AS steps,
+        length(string_agg(kinds, '')) - length(replace(string_agg(kinds, ''), 'p', '')) AS payloads
+    FROM template_chapters
 ) AS e

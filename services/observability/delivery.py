@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from services.observability.body import keep_plain, move_if_large
+from services.observability.body import keep, move_if_large
+from services.observability.frame import Dictionary, pack
 from services.observability.store import write
+from services.observability.store.dictionary import Dictionaries
 from services.observability.store.read import lowest_id
 from services.observability.store.row import Delivery
 from services.observability.wire_intake import IncomingDelivery
@@ -28,6 +30,7 @@ class DeliveryIntake:
         self._pool = pool
         self._blobs = blobs
         self._now = now
+        self._dictionaries = Dictionaries()
         self._batcher = Batcher[Sequence[IncomingDelivery], None](
             self._store, name="record_deliveries", max_size=BATCH_REQUESTS
         )
@@ -46,8 +49,10 @@ class DeliveryIntake:
     async def _store(self, requests: Sequence[Sequence[IncomingDelivery]]) -> list[None]:
         unique = {each.delivery_id: each for request in requests for each in request}
         now = self._now()
-        rows = [_row_of(each, now) for each in unique.values()]
-        async with transaction(self._pool) as conn:
+        # One statement, which is a transaction by itself.
+        async with self._pool.acquire() as conn:
+            dictionary = await self._dictionaries.newest(conn)
+            rows = [_row_of(each, now, dictionary) for each in unique.values()]
             await write.insert_deliveries(conn, rows)
         return [None] * len(requests)
 
@@ -67,8 +72,6 @@ async def forget_unmatched(pool: Pool, before: datetime, batch: int = FORGET_BAT
             return total
 
 
-def _row_of(incoming: IncomingDelivery, now: datetime) -> Delivery:
-    kept = keep_plain(incoming.body)
-    return Delivery(
-        incoming.delivery_id, now, kept.encoding, kept.body, kept.blob_sha256, incoming.info
-    )
+def _row_of(incoming: IncomingDelivery, now: datetime, dictionary: Dictionary) -> Delivery:
+    kept = keep(incoming.body, dictionary)
+    return Delivery(incoming.delivery_id, now, *kept, pack(incoming.info, dictionary))

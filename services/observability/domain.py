@@ -21,6 +21,9 @@ INLINE_BYTES = 64 * 1024
 class Status(StrEnum):
     """Where a job stands, in the order of the protos' enum."""
 
+    # Enum's own is Python code, and these are looked up by some twenty times a job.
+    __hash__ = str.__hash__
+
     PENDING = "pending"
     QUEUED = "queued"
     STARTING = "starting"
@@ -50,6 +53,8 @@ PHASES = {
 class Step(StrEnum):
     """The fixed vocabulary of the timeline, in the order of the protos' enum."""
 
+    __hash__ = str.__hash__
+
     UPLOAD = "upload"
     INSERT = "insert"
     CREDITS = "credits"
@@ -72,6 +77,8 @@ FINAL_STEPS = {
 
 class Kind(StrEnum):
     """What sort of thing an event tells."""
+
+    __hash__ = str.__hash__
 
     STEP = "step"
     ATTEMPT = "attempt"
@@ -202,8 +209,8 @@ Change: TypeAlias = (
 class Event:
     """One numbered thing that happened to a job.
 
-    `body` is the kind's message as stored; `details` the details of a step, or those that complete
-    one, as jsonb text or None.
+    `packed` is its message as a chapter holds it; `details` the details of a step, or those that
+    complete one, as jsonb text or None.
     """
 
     job_id: UUID
@@ -213,15 +220,8 @@ class Event:
     trace_id: bytes | None
     kind: Kind
     change: Change
-    body: bytes
+    packed: bytes
     details: str | None = None
-
-    @property
-    def step(self) -> Step | None:
-        """The code of the step reached or completed, None for other kinds."""
-        if isinstance(self.change, StepChange):
-            return self.change.step
-        return self.change.completes if isinstance(self.change, NoteChange) else None
 
 
 class JobNotFoundError(NotFoundError):

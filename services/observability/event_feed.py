@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from services.observability.chapter import StoredEvent, stored
 from services.observability.domain import Event
 from services.observability.feed_loop import FeedLoop
 from services.observability.fold import Folded
+from services.observability.history import read_new_events
 from services.observability.store import feed
-from services.observability.store.row import StoredEvent, stored
 from services.runtime.db import Connection, Pool
 from services.runtime.errors import QuotaError
 
@@ -164,7 +165,7 @@ class EventFeed(FeedLoop):
             touched, self._touched = self._touched, set()
             after = {each: self._watched[each].seq for each in touched if each in self._watched}
             try:
-                events = await feed.read_new_events(conn, after, EVENTS_A_TURN) if after else []
+                events = await read_new_events(conn, after, EVENTS_A_TURN) if after else []
             except BaseException:
                 self._touched |= touched
                 raise

@@ -30,20 +30,15 @@ from services.observability.domain import (
 
 @dataclass(slots=True)
 class Projection:
-    """One job as folded from its events up to `through_seq`. Moved forward by `fold` alone."""
+    """One job as folded from its events up to `through_seq`. Moved forward by `fold` alone.
+
+    Fields are in the order of `job_summaries`; `read_progress.sql` reads those up to the view.
+    """
 
     job_id: UUID
     revision: int = 0
     through_seq: int = 0
     max_seq: int = 0
-    tool: str = ""
-    variant: str = ""
-    user_id: str = ""
-    caller: str = ""
-    request_id: str = ""
-    retry_of: str = ""
-    cost: int = 0
-    input_json: str = ""
     trace_id: bytes | None = None
     status: Status | None = None
     current_step: Step | None = None
@@ -63,8 +58,16 @@ class Projection:
     step_count: int = 0
     note_count: int = 0
     payload_count: int = 0
+    tool: str = ""
     # As read from the catalogue; not part of the projection.
     view: str = ""
+    variant: str = ""
+    user_id: str = ""
+    caller: str = ""
+    request_id: str = ""
+    retry_of: str = ""
+    cost: int = 0
+    input_json: str = ""
     # Whether the whole row is to be written: it is new, or its facts have just arrived.
     is_whole: bool = False
 
@@ -217,24 +220,25 @@ class Attempt:
     task_cost_time: str = ""
     times: dict[str, datetime] = field(default_factory=dict)
 
+    def take(self, at: datetime, change: AttemptChange) -> None:
+        """Take what a change tells; what it leaves open stays as it was."""
+        self.phase = change.phase or self.phase
+        self.times.setdefault(change.phase, at)
+        self.account = change.account or self.account
+        self.task_id = change.task_id or self.task_id
+        self.outcome = change.outcome or self.outcome
+        self.error_class = change.error_class or self.error_class
+        self.coins = change.coins or self.coins
+        self.money = change.money or self.money
+        self.task_cost_time = change.task_cost_time or self.task_cost_time
+
 
 def fold_attempts(changes: Iterable[tuple[datetime, AttemptChange]]) -> list[Attempt]:
     """Return the attempts in order; `times` holds when each phase was first reached."""
     attempts: dict[int, Attempt] = {}
     for at, change in changes:
         attempt = attempts.setdefault(change.number, Attempt(change.number))
-        attempt.phase = change.phase or attempt.phase
-        attempt.times.setdefault(change.phase, at)
-        for name in (
-            "account",
-            "task_id",
-            "outcome",
-            "error_class",
-            "coins",
-            "money",
-            "task_cost_time",
-        ):
-            setattr(attempt, name, getattr(change, name) or getattr(attempt, name))
+        attempt.take(at, change)
     return [attempts[number] for number in sorted(attempts)]
 
 

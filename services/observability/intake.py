@@ -1,4 +1,6 @@
-"""Takes events in: one transaction a batch, a few statements each, idempotent by (job_id, seq).
+"""Takes events in: a batch is one statement that writes and one that reads before it.
+
+Idempotent by (job_id, seq).
 
 Events are stored whatever their order; a job's projection moves only over the part without gaps.
 """
@@ -14,16 +16,20 @@ from uuid import UUID
 
 import asyncpg
 
-from services.observability.body import Kept, keep, keep_plain, move_if_large
+from services.observability.body import Kept, keep, move_if_large
+from services.observability.chapter import StoredEvent, chapters_of
 from services.observability.domain import Event, PayloadChange
 from services.observability.fold import Folded, Projection, fold
-from services.observability.store import read, schema, write
-from services.observability.store.row import NewPayload, StoredEvent
+from services.observability.frame import Dictionary
+from services.observability.history import read_events
+from services.observability.store import schema, write
+from services.observability.store.dictionary import Dictionaries
+from services.observability.store.row import NewPayload
 from services.observability.wire import change_of
 from services.observability.wire_intake import stand_in
 from services.runtime.batch import Batcher
 from services.runtime.blobs import BlobStore
-from services.runtime.db import Connection, Pool, transaction
+from services.runtime.db import Connection, Pool
 from services.runtime.log import get_log
 
 # How many requests share a transaction; each has at most 1,000 events.
@@ -46,6 +52,7 @@ class Intake:
         self._batcher = Batcher[Sequence[Event], None](
             self._store, name="record_events", max_size=BATCH_REQUESTS
         )
+        self._dictionaries = Dictionaries()
         self._views: dict[str, str] = {}
 
     async def record(self, events: Sequence[Event]) -> list[tuple[Event, str]]:
@@ -64,7 +71,7 @@ class Intake:
             if len(events) > 1:
                 return await self._record_one_by_one(events)
             event, why = events[0], str(error)
-            note = stand_in(event.job_id, event.seq, event.occurred_at, event.body, why)
+            note = stand_in(event.job_id, event.seq, event.occurred_at, event.packed, why)
             await self._batcher.submit([note])
             return [(event, why)]
         return []
@@ -88,7 +95,7 @@ class Intake:
         for events in reversed(requests):
             for event in events:
                 by_job[event.job_id][event.seq] = event
-        async with transaction(self._pool) as conn:
+        async with self._pool.acquire() as conn:
             folded = await self._store_events(conn, by_job)
         try:
             self._committed(folded)
@@ -109,19 +116,28 @@ class Intake:
                 fresh += events
         if not fresh:
             return folded
-        # In order of (job_id, seq), so that concurrent writers wait for one another instead of for
-        # ever.
-        await write.insert_events(conn, fresh)
-        await _store_payloads(conn, fresh)
         await _fold_jobs(conn, fresh, folded)
-        await write.write_projections(conn, folded.jobs)
-        await write.note_changes(conn, folded.jobs)
-        if folded.keys:
-            await write.insert_keys(conn, folded.keys)
-        if folded.repeats:
-            await write.add_repeats(conn, folded.repeats)
         await self._name_views(conn, folded.jobs)
+        payloads = await self._payloads_of(conn, fresh)
+        # What was read is still so when it is written: each write moves its job's revision on. All
+        # in order of (job_id, seq), so that concurrent writers wait for one another instead of for
+        # ever.
+        batch = chapters_of(fresh), payloads, folded.keys, folded.jobs
+        if not folded.repeats:
+            await write.write_batch(conn, *batch)
+            return folded
+        async with conn.transaction():
+            await write.write_batch(conn, *batch)
+            await write.add_repeats(conn, folded.repeats)
         return folded
+
+    async def _payloads_of(self, conn: Connection, fresh: Sequence[Event]) -> list[NewPayload]:
+        dictionary = await self._dictionaries.newest(conn)
+        return [
+            _new_payload(event, event.change, dictionary)
+            for event in fresh
+            if isinstance(event.change, PayloadChange)
+        ]
 
     async def _name_views(self, conn: Connection, jobs: Sequence[Projection]) -> None:
         """Give new jobs the name of their tool's view, which their log lines carry."""
@@ -146,60 +162,47 @@ async def _fold_jobs(conn: Connection, fresh: Iterable[Event], folded: Folded) -
     jobs = {job.job_id: job for job in folded.jobs}
     for job_id, events in groupby(fresh, key=attrgetter("job_id")):
         job = jobs[job_id]
-        had_gap = job.has_gap
-        fold(job, events, folded)
-        if had_gap:
-            await _catch_up(conn, job, folded)
+        if job.has_gap:
+            await _catch_up(conn, job, list(events), folded)
+        else:
+            fold(job, events, folded)
 
 
-async def _catch_up(conn: Connection, job: Projection, folded: Folded) -> None:
-    """Fold what was stored behind a gap that may just have been filled."""
+async def _catch_up(
+    conn: Connection, job: Projection, fresh: Sequence[Event], folded: Folded
+) -> None:
+    """Fold new events together with those that were stored behind the gap that they may fill."""
+    fold(job, fresh, folded)
     while job.has_gap:
         before = job.through_seq
-        page = await read.read_events(conn, job.job_id, before, job.max_seq, CATCH_UP_EVENTS)
-        fold(job, (_event_of(each) for each in page), folded)
+        page = await read_events(conn, job.job_id, before, job.max_seq, CATCH_UP_EVENTS)
+        events = [_event_of(each) for each in page]
+        events += [event for event in fresh if event.seq > before]
+        fold(job, sorted(events, key=attrgetter("seq")), folded)
         if job.through_seq == before:
             return
 
 
 def _event_of(stored: StoredEvent) -> Event:
+    """Return a stored event as one to be folded."""
+    kind, change = change_of(stored.message)
     return Event(
         stored.job_id,
         stored.seq,
         stored.occurred_at,
-        stored.attempt,
-        stored.trace_id,
-        stored.kind,
-        change_of(stored.kind, stored.body, stored.details),
-        stored.body,
-        stored.details,
+        stored.message.attempt,
+        bytes.fromhex(stored.trace_id) or None,
+        kind,
+        change,
+        b"",
     )
 
 
-async def _store_payloads(conn: Connection, fresh: Iterable[Event]) -> None:
-    payloads = [
-        _new_payload(event, event.change)
-        for event in fresh
-        if isinstance(event.change, PayloadChange)
-    ]
-    if payloads:
-        await write.insert_payloads(conn, payloads)
-
-
-def _new_payload(event: Event, change: PayloadChange) -> NewPayload:
-    shown_as, kept = None, Kept("delivery")
+def _new_payload(event: Event, change: PayloadChange, dictionary: Dictionary) -> NewPayload:
+    shown_as = None
     if change.is_callback:
-        shown_as = "raw_webhook_payload"
+        shown_as = "callback"
     elif change.is_deciding:
-        shown_as = "raw_api_response"
-    if change.body is not None:
-        kept = keep_plain(change.body) if shown_as else keep(change.body)
-    return NewPayload(
-        event.job_id,
-        event.seq,
-        change.payload_id,
-        kept.encoding,
-        shown_as,
-        kept.body,
-        kept.blob_sha256,
-    )
+        shown_as = "reply"
+    kept = Kept() if change.body is None else keep(change.body, dictionary)
+    return NewPayload(event.job_id, change.payload_id, event.seq, None, None, shown_as, *kept)

@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from etapa.observability.v1 import trail_pb2, trail_pb2_grpc
+from services.observability.chapter import StoredEvent
 from services.observability.feeds import Feeds
 from services.observability.find import find_jobs
 from services.observability.keeper import Keeper
 from services.observability.page import list_page
-from services.observability.store.row import JobFilter, StoredEvent
+from services.observability.store.dictionary import Dictionaries
+from services.observability.store.row import JobFilter
 from services.observability.trail import get_payload, get_trail
 from services.observability.watch import Watch
 from services.observability.watch_jobs import JobsWatch
@@ -45,13 +47,15 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
         self._keeper = keeper
         self._feeds = feeds
         self._heartbeat_s = heartbeat_s
+        self._dictionaries = Dictionaries()
 
     async def GetTrail(
         self, request: trail_pb2.GetTrailRequest, context: Any
     ) -> trail_pb2.GetTrailResponse:
         """Return the whole story of one job."""
         self._keeper.check_ready()
-        return trail_to_proto(await get_trail(self._pool, read_id("job_id", request.job_id)))
+        job_id = read_id("job_id", request.job_id)
+        return trail_to_proto(await get_trail(self._pool, self._dictionaries, job_id))
 
     async def Watch(self, request: trail_pb2.WatchRequest, context: Any) -> AsyncIterator[Any]:
         """Stream a job's events from a number on."""
@@ -118,7 +122,8 @@ class TrailServicer(trail_pb2_grpc.TrailServiceServicer):
         self._keeper.check_ready()
         job_id = read_id("job_id", request.job_id) if request.job_id else None
         payload_id = read_id("payload_id", request.payload_id)
-        return payload_to_proto(*await get_payload(self._pool, self._blobs, job_id, payload_id))
+        payload = await get_payload(self._pool, self._blobs, self._dictionaries, job_id, payload_id)
+        return payload_to_proto(payload)
 
 
 @lru_cache(maxsize=256)

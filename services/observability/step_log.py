@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from services.observability.domain import Event, StepChange
 from services.observability.fold import Folded, Projection
 from services.runtime.log import write_lines
-from services.runtime.redact import redact_text
 
-# Names that a line has of its own; a step's detail of that name gets a prefix. (`attempt` means the
-# same in both.)
+# Names that a line has of its own; a step's detail of that name gets a prefix. (But `attempt`,
+# which means the same in both.)
 _OWN = frozenset(
     {
         "action",
+        "attempt",
         "event",
         "job_id",
         "level",
@@ -49,31 +46,42 @@ def log_steps(folded: Folded) -> None:
         )
 
 
-def _line(job: Projection, event: Event, change: StepChange) -> dict[str, Any]:
+def _line(job: Projection, event: Event, change: StepChange) -> str:
+    """Return a line's members; details are JSON already, so they are put in as they are."""
     job_id = str(job.job_id)
-    return {
-        **_fields_of(change.details_json),
-        "action": "step_recorded",
-        "job_id": job_id,
-        "seq": event.seq,
-        "step": change.step,
-        "status": change.status,
-        "attempt": event.attempt,
-        "trace_id": (event.trace_id or job.trace_id or b"").hex(),
-        "message": f"[{job.view or 'jobs'}] Job {job_id}: {change.step}",
-    }
+    step, status = change.step.value, change.status.value
+    # A view has a name of lower case letters, unless its tool was never announced.
+    view = job.view or "jobs"
+    message = _text(f"[{view}] Job {job_id}: {step}")
+    trace_id = (event.trace_id or job.trace_id or b"").hex()
+    return (
+        f'{_members_of(change.details_json)}"action":"step_recorded","job_id":"{job_id}",'
+        f'"seq":{event.seq},"step":"{step}","status":"{status}","attempt":{event.attempt},'
+        f'"trace_id":"{trace_id}","message":{message}'
+    )
 
 
-def _fields_of(details_json: str) -> Mapping[str, Any]:
+def _members_of(details_json: str) -> str:
+    """Return details as members of a line, each with a comma behind it."""
     if not details_json:
-        return {}
-    text = redact_text(details_json)
+        return ""
     try:
-        details = msgspec.json.decode(text)
+        details = msgspec.json.decode(details_json)
     except (msgspec.DecodeError, RecursionError):
-        return {"details": text}
+        details = None
     if not isinstance(details, dict):
-        return {"details": text}
-    if _OWN.isdisjoint(details):
-        return details
-    return {f"detail_{name}" if name in _OWN else name: each for name, each in details.items()}
+        return f'"details":{_text(details_json)},'
+    if not details:
+        return ""
+    if _OWN.isdisjoint(details) and details_json.isprintable():
+        return details_json.strip()[1:-1] + ","
+    renamed = {
+        f"detail_{name}" if name in _OWN else name: each
+        for name, each in details.items()
+        if name != "attempt"
+    }
+    return msgspec.json.encode(renamed).decode()[1:-1] + "," if renamed else ""
+
+
+def _text(text: str) -> str:
+    return msgspec.json.encode(text).decode()

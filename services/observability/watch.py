@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from uuid import UUID
 
+from services.observability.chapter import StoredEvent, final_status
 from services.observability.domain import JobNotFoundError, SeqExpiredError
 from services.observability.event_feed import EventFeed, Subscription
-from services.observability.store import feed, read
-from services.observability.store.row import StoredEvent
-from services.observability.wire import final_status
+from services.observability.history import read_new_events
+from services.observability.store import read
 from services.runtime.db import Pool
 
 PAGE_EVENTS = 500
@@ -91,7 +91,7 @@ class Watch:
         """Yield what the store has beyond what was told."""
         while True:
             async with self._pool.acquire() as conn:
-                page = await feed.read_new_events(conn, {self._job_id: self.seq}, PAGE_EVENTS)
+                page = await read_new_events(conn, {self._job_id: self.seq}, PAGE_EVENTS)
             for event in page:
                 if event.seq != self.seq + 1:
                     raise SeqExpiredError(str(self._job_id), self.seq)

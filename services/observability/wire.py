@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -30,7 +30,6 @@ from services.observability.domain import (
     Step,
     StepChange,
 )
-from services.observability.store.row import StoredEvent
 from services.runtime.db import uuid_of
 from services.runtime.text import without_nul
 
@@ -42,6 +41,14 @@ _STATUS_OF: Final[Mapping[int, Status]] = {
 }
 _STEP_OF: Final[Mapping[int, Step]] = {number: step for step, number in STEP_NUMBERS.items()}
 _LEDGER_OF: Final[Mapping[int, str]] = {number: kind for kind, number in LEDGER_KINDS.items()}
+# Which status a step may have, by the numbers of both: its own where it ends a job, else any that
+# ends none.
+_STEPS: Final = {
+    (STEP_NUMBERS[step], STATUS_NUMBERS[status]): (step, status)
+    for step in Step
+    for status in Status
+    if FINAL_STEPS.get(step, status) is status and status.is_final == (step in FINAL_STEPS)
+}
 # What a failed job may have failed at: any step that is not itself an end.
 _PLACES: Final = frozenset(set(Step) - set(FINAL_STEPS))
 
@@ -83,38 +90,33 @@ def ledger_number(kind: str) -> credits_pb2.LedgerKind.ValueType:
     return LEDGER_KINDS[kind]
 
 
-def change_of(kind: Kind, body: bytes, details: str | None) -> Change:
-    """Unpack a change from the store; a payload's body is not part of it."""
-    match kind:
-        case Kind.STEP:
-            return step_change(event_pb2.StepEvent.FromString(body), details)
-        case Kind.ATTEMPT:
-            return attempt_change(event_pb2.AttemptEvent.FromString(body))
-        case Kind.LEDGER:
-            return ledger_change(event_pb2.LedgerEvent.FromString(body))
-        case Kind.NOTE:
-            return note_change(event_pb2.NoteEvent.FromString(body))
-        case Kind.PAYLOAD:
-            return payload_change(event_pb2.PayloadEvent.FromString(body))
-        case Kind.REPEAT:
-            return repeat_change(event_pb2.RepeatEvent.FromString(body))
-        case Kind.OUTPUTS:
-            return OutputsChange(outputs_of(event_pb2.OutputsEvent.FromString(body)))
+def change_of(message: event_pb2.Event) -> tuple[Kind, Change]:
+    """Read what an event tells; a payload's body is taken where the message carries one.
+
+    Raises `UnreadableError`.
+    """
+    field_name = message.WhichOneof("kind")
+    if field_name is None:
+        raise UnreadableError("its kind is unknown here: deploy the newer observability first")
+    kind, read = _READERS[field_name]
+    return kind, read(getattr(message, field_name))
 
 
-def step_change(message: event_pb2.StepEvent, details: str | None = None) -> StepChange:
+def step_change(message: event_pb2.StepEvent) -> StepChange:
     """Read a step. Raises `UnreadableError` where step and status contradict each other."""
-    step, status = step_from(message.step), status_from(message.status)
-    if FINAL_STEPS.get(step, status) is not status or (status.is_final and step not in FINAL_STEPS):
+    pair = _STEPS.get((message.step, message.status))
+    if pair is None:
+        step, status = step_from(message.step), status_from(message.status)
         raise UnreadableError(f"step {step} can't have status {status}")
-    outputs = event_pb2.OutputsEvent(outputs=message.outputs) if message.outputs else None
+    step, status = pair
+    outputs = message.outputs
     return StepChange(
         step,
         status,
-        message.details_json or details or "",
+        message.details_json,
         _facts_of(message.facts) if message.HasField("facts") else None,
         _failure_of(message.failure) if message.HasField("failure") else None,
-        outputs_of(outputs) if outputs else None,
+        outputs_of(event_pb2.OutputsEvent(outputs=outputs)) if outputs else None,
     )
 
 
@@ -152,12 +154,17 @@ def payload_change(message: event_pb2.PayloadEvent) -> PayloadChange:
     info = message.info
     body: Body | None = Body()
     match message.WhichOneof("content"):
+        case "delivery_id":
+            return PayloadChange(
+                _id_of("payload_id", message.delivery_id),
+                is_callback=True,
+                is_deciding=False,
+                body=None,
+            )
         case "body":
             body = Body(message.body)
         case "blob_sha256":
             body = Body(blob_sha256=digest_of(message.blob_sha256))
-        case "delivery_id":
-            body = None
     return PayloadChange(
         payload_id=_id_of("payload_id", info.payload_id),
         is_callback=info.kind == event_pb2.PAYLOAD_KIND_CALLBACK,
@@ -175,6 +182,11 @@ def repeat_change(message: event_pb2.RepeatEvent) -> RepeatChange:
     )
 
 
+def outputs_change(message: event_pb2.OutputsEvent) -> OutputsChange:
+    """Read outputs that came late."""
+    return OutputsChange(outputs_of(message))
+
+
 def outputs_of(message: event_pb2.OutputsEvent) -> Outputs:
     """Read outputs; they stay packed as they are."""
     urls = [url for each in message.outputs for url in (each.url, each.provider_url) if url]
@@ -189,20 +201,11 @@ def digest_of(text: str) -> str:
     return text
 
 
-def has_provider_spoken(body: bytes, payload_id: str) -> bool | None:
-    """Tell whether a packed payload is something that the provider sent; None if it is another."""
-    info = event_pb2.PayloadEvent.FromString(body).info
+def has_provider_spoken(info: event_pb2.PayloadInfo, payload_id: str) -> bool | None:
+    """Tell whether a payload is something that the provider sent; None if it is another."""
     if info.payload_id != payload_id:
         return None
     return info.http_status > 0 or info.kind == event_pb2.PAYLOAD_KIND_CALLBACK
-
-
-def final_status(event: StoredEvent) -> Status | None:
-    """Return the status that an event ended its job with; None where it did not."""
-    if event.kind is not Kind.STEP:
-        return None
-    status = status_from(event_pb2.StepEvent.FromString(event.body).status)
-    return status if status.is_final else None
 
 
 def _facts_of(message: event_pb2.JobFacts) -> JobFacts:
@@ -236,3 +239,16 @@ def _id_of(field_name: str, text: str) -> UUID:
         return uuid_of(text)
     except ValueError as error:
         raise UnreadableError(f"{field_name}={text[:80]!r} is not a UUID") from error
+
+
+# How each kind's message is read, by its field's name in Event.
+_READERS: Final[Mapping[str, tuple[Kind, Callable[[Any], Change]]]] = {
+    "step": (Kind.STEP, step_change),
+    "attempt_change": (Kind.ATTEMPT, attempt_change),
+    "ledger": (Kind.LEDGER, ledger_change),
+    "note": (Kind.NOTE, note_change),
+    "payload": (Kind.PAYLOAD, payload_change),
+    "repeat": (Kind.REPEAT, repeat_change),
+    "outputs": (Kind.OUTPUTS, outputs_change),
+}
+KIND_OF: Final = {field_name: kind for field_name, (kind, _) in _READERS.items()}

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from etapa.observability.v1 import event_pb2, intake_pb2
 from etapa.queue.v1 import operations_pb2
-from services.observability.domain import Body, Change, Event, Kind, NoteChange, OutputsChange
+from services.observability.chapter import pack
+from services.observability.domain import Body, Event, Kind, NoteChange, PayloadChange, StepChange
 from services.observability.jsonb import fits_jsonb, jsonb_text
 from services.observability.store.schema import Tool
 from services.observability.wire import (
     UnreadableError,
-    attempt_change,
+    change_of,
     digest_of,
-    ledger_change,
-    note_change,
-    outputs_of,
-    payload_change,
-    repeat_change,
-    step_change,
+    stamp_of,
     time_of,
 )
 from services.runtime.db import uuid_of
@@ -41,7 +38,7 @@ _UNREADABLE_BYTES: Final = 16 * 1024
 
 @dataclass(slots=True)
 class IncomingDelivery:
-    """A callback as the gateway tells of it; `info` is its packed PayloadInfo."""
+    """A callback as the gateway tells of it; `info` is its packed PayloadInfo without its id."""
 
     delivery_id: UUID
     info: bytes
@@ -68,8 +65,8 @@ def batch_from(request: intake_pb2.RecordEventsRequest, now: datetime) -> Batch:
             f"a batch has at most {MAX_EVENTS} events, this one {len(request.events)}", "events"
         )
     batch = Batch(request.batch)
-    # The events of a batch are of few jobs.
-    id_of, trace_id_of = cache(_job_id_of), cache(_trace_id_of)
+    # The events of a batch are of few jobs, and those of one change have one time.
+    id_of, trace_id_of, at = cache(_job_id_of), cache(_trace_id_of), cache(_time)
     for message in request.events:
         try:
             job_id = id_of(message.job_id)
@@ -79,7 +76,7 @@ def batch_from(request: intake_pb2.RecordEventsRequest, now: datetime) -> Batch:
             batch.rejected.append((message.job_id, message.seq, str(error)))
             continue
         try:
-            batch.events.append(_event_from(message, job_id, trace_id_of(message.trace_id)))
+            batch.events.append(_event_from(message, job_id, trace_id_of(message.trace_id), at))
         except UnreadableError as error:
             batch.rejected.append((message.job_id, message.seq, str(error)))
             raw = message.SerializeToString()
@@ -96,7 +93,8 @@ def stand_in(job_id: UUID, seq: int, at: datetime, raw: bytes, why: str) -> Even
             {"event": base64.b64encode(raw[:_UNREADABLE_BYTES]).decode()}
         ).decode(),
     )
-    return Event(job_id, seq, at, 0, None, Kind.NOTE, NoteChange(), note.SerializeToString())
+    message = event_pb2.Event(seq=seq, occurred_at=stamp_of(at), note=note)
+    return Event(job_id, seq, at, 0, None, Kind.NOTE, NoteChange(), pack(message))
 
 
 def delivery_from(message: intake_pb2.Delivery) -> IncomingDelivery:
@@ -108,7 +106,12 @@ def delivery_from(message: intake_pb2.Delivery) -> IncomingDelivery:
             body = Body(blob_sha256=digest_of(message.blob_sha256))
     except UnreadableError as error:
         raise InvalidInputError(f"a delivery can't be stored: {error}", "deliveries") from error
-    return IncomingDelivery(delivery_id, message.info.SerializeToString(), body)
+    info = message.info
+    # The row has it already.
+    if info.exchange_id == info.payload_id:
+        info.ClearField("exchange_id")
+    info.ClearField("payload_id")
+    return IncomingDelivery(delivery_id, info.SerializeToString(), body)
 
 
 def deliveries_from(request: intake_pb2.RecordDeliveriesRequest) -> list[IncomingDelivery]:
@@ -130,88 +133,58 @@ def tools_from(announcements: Iterable[operations_pb2.ToolAnnouncement]) -> list
     ]
 
 
-def _event_from(message: event_pb2.Event, job_id: UUID, trace_id: bytes | None) -> Event:
-    field_name = message.WhichOneof("kind")
-    if field_name is None:
-        raise UnreadableError("its kind is unknown here: deploy the newer observability first")
-    if not message.HasField("occurred_at"):
+def _event_from(
+    message: event_pb2.Event,
+    job_id: UUID,
+    trace_id: bytes | None,
+    time_at: Callable[[int, int], datetime],
+) -> Event:
+    """Read an event; what is left of its message after that is how it is stored."""
+    kind, change = change_of(message)
+    stamp = message.occurred_at
+    seconds, attempt = stamp.seconds, message.attempt
+    if not seconds and not message.HasField("occurred_at"):
         raise UnreadableError("occurred_at is not set")
-    if message.attempt < 0:
-        raise UnreadableError(f"attempt {message.attempt} is below 0")
-    kind, read = _READERS[field_name]
-    part = getattr(message, field_name)
-    change, details = read(part)
-    return Event(
-        job_id,
-        message.seq,
-        time_of(message.occurred_at),
-        message.attempt,
-        trace_id,
-        kind,
-        change,
-        part.SerializeToString(),
-        details,
-    )
+    at = time_at(seconds, stamp.nanos)
+    if attempt < 0:
+        raise UnreadableError(f"attempt {attempt} is below 0")
+    details = None
+    if isinstance(change, StepChange):
+        details = _details_of(change.details_json)
+    elif isinstance(change, PayloadChange):
+        _leave_info(message.payload, change)
+    elif isinstance(change, NoteChange) and change.completes is not None:
+        details = _more_details_of(message.note.details_json)
+    seq = message.seq
+    return Event(job_id, seq, at, attempt, trace_id, kind, change, pack(message), details)
 
 
-def _step_from(message: event_pb2.StepEvent) -> tuple[Change, str | None]:
-    change = step_change(message)
-    text = message.details_json
+def _details_of(text: str) -> str | None:
+    """Return a step's details as jsonb takes them."""
     if not text:
-        return change, None
+        return None
     raw = text.encode()
     if raw.lstrip()[:1] != b"{":
-        return change, msgspec.json.encode({"_text": without_nul(text)}).decode()
-    if not fits_jsonb(raw):
-        return change, jsonb_text(raw)
-    # The column holds all of it; it need not be stored twice.
-    message.ClearField("details_json")
-    return change, text
+        return msgspec.json.encode({"_text": without_nul(text)}).decode()
+    return jsonb_text(raw)
 
 
-def _payload_from(message: event_pb2.PayloadEvent) -> tuple[Change, None]:
-    if message.delivery_id:
-        message.info.payload_id = message.delivery_id
-        message.info.kind = event_pb2.PAYLOAD_KIND_CALLBACK
-    change = payload_change(message)
-    message.ClearField("content")
-    return change, None
+def _more_details_of(text: str) -> str | None:
+    """Return what completes a step's details; nothing where that is no object."""
+    raw = text.encode()
+    return text if raw.lstrip()[:1] == b"{" and fits_jsonb(raw) else None
 
 
-def _attempt_from(message: event_pb2.AttemptEvent) -> tuple[Change, None]:
-    return attempt_change(message), None
+def _leave_info(payload: event_pb2.PayloadEvent, change: PayloadChange) -> None:
+    """Leave of a payload its description: the body is stored by itself."""
+    if change.body is None:
+        payload.info.payload_id = payload.delivery_id
+        payload.info.kind = event_pb2.PAYLOAD_KIND_CALLBACK
+    payload.ClearField("content")
 
 
-def _ledger_from(message: event_pb2.LedgerEvent) -> tuple[Change, None]:
-    return ledger_change(message), None
-
-
-def _note_from(message: event_pb2.NoteEvent) -> tuple[Change, str | None]:
-    change = note_change(message)
-    raw = message.details_json.encode()
-    fits = change.completes is not None and raw.lstrip()[:1] == b"{" and fits_jsonb(raw)
-    return change, message.details_json if fits else None
-
-
-def _repeat_from(message: event_pb2.RepeatEvent) -> tuple[Change, None]:
-    return repeat_change(message), None
-
-
-def _outputs_from(message: event_pb2.OutputsEvent) -> tuple[Change, None]:
-    return OutputsChange(outputs_of(message)), None
-
-
-# How each kind is read: the change, and a step's details as jsonb text. What is left of the message
-# after that is how it is stored.
-_READERS: Final[Mapping[str, tuple[Kind, Callable[[Any], tuple[Change, str | None]]]]] = {
-    "step": (Kind.STEP, _step_from),
-    "attempt_change": (Kind.ATTEMPT, _attempt_from),
-    "ledger": (Kind.LEDGER, _ledger_from),
-    "note": (Kind.NOTE, _note_from),
-    "payload": (Kind.PAYLOAD, _payload_from),
-    "repeat": (Kind.REPEAT, _repeat_from),
-    "outputs": (Kind.OUTPUTS, _outputs_from),
-}
+def _time(seconds: int, nanos: int) -> datetime:
+    return time_of(Timestamp(seconds=seconds, nanos=nanos))
 
 
 def _job_id_of(text: str) -> UUID:

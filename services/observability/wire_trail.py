@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from etapa.observability.v1 import event_pb2, trail_pb2
-from services.observability.domain import Kind
+from services.observability.chapter import StoredEvent
 from services.observability.fold import Attempt, Projection
-from services.observability.store.row import JobFilter, PayloadExtra, StoredEvent, StoredPayload
-from services.observability.trail import Trail
+from services.observability.store.row import JobFilter, PayloadExtra
+from services.observability.trail import Payload, Trail
 from services.observability.verdict import Verdict
 from services.observability.wire import (
     STATUS_NUMBERS,
@@ -42,7 +42,6 @@ _RETRIES: Final = {
     RetryWorth.AS_IS: trail_pb2.RETRY_WORTH_AS_IS,
     RetryWorth.CHANGED: trail_pb2.RETRY_WORTH_CHANGED,
 }
-_EVENT_FIELDS: Final = {kind: kind.value for kind in Kind} | {Kind.ATTEMPT: "attempt_change"}
 
 
 def filter_from(request: trail_pb2.ListJobsRequest) -> JobFilter:
@@ -100,19 +99,8 @@ def summary_to_proto(job: Projection) -> trail_pb2.JobSummary:
 
 def event_to_proto(event: StoredEvent) -> event_pb2.Event:
     """Return an event as it was recorded, without a payload's body."""
-    message = event_pb2.Event(
-        job_id=str(event.job_id),
-        seq=event.seq,
-        occurred_at=stamp_of(event.occurred_at),
-        attempt=event.attempt,
-        trace_id=(event.trace_id or b"").hex(),
-    )
-    part = getattr(message, _EVENT_FIELDS[event.kind])
-    part.MergeFromString(event.body)
-    # An empty message is still the kind that was set.
-    part.SetInParent()
-    if event.kind is Kind.STEP and event.details and not message.step.details_json:
-        message.step.details_json = event.details
+    message = event.message
+    message.job_id, message.trace_id = str(event.job_id), event.trace_id
     return message
 
 
@@ -128,13 +116,12 @@ def trail_to_proto(trail: Trail) -> trail_pb2.GetTrailResponse:
         left_out=trail.left_out,
     )
     for event, change in trail.ledger:
-        bucket = event_pb2.LedgerEvent.FromString(event.body).bucket
         message.ledger.add(
             seq=event.seq,
             kind=ledger_number(change.kind),
             amount=change.amount,
-            bucket=bucket,
-            timestamp=stamp_of(event.occurred_at),
+            bucket=event.message.ledger.bucket,
+            timestamp=event.message.occurred_at,
         )
     if trail.verdict is not None:
         message.verdict.CopyFrom(_verdict_to_proto(trail.verdict))
@@ -152,20 +139,24 @@ def _fit(message: trail_pb2.GetTrailResponse) -> None:
         message.left_out += count - len(longest)
 
 
-def payload_to_proto(stored: StoredPayload, body: bytes) -> trail_pb2.GetPayloadResponse:
+def payload_to_proto(payload: Payload) -> trail_pb2.GetPayloadResponse:
     """Return a payload with its bytes; more than a message holds is cut and said so."""
-    told = event_pb2.PayloadEvent.FromString(stored.event_body).info
-    info = _merged(told, stored.info)
-    _add_repeats(info, stored)
-    if len(body) > MAX_BYTES:
+    told = event_pb2.PayloadInfo(payload_id=str(payload.payload_id))
+    if payload.event is not None:
+        told = payload.event.message.payload.info
+    info = _merged(told, payload.info)
+    _add_repeats(info, payload)
+    if len(payload.body) > MAX_BYTES:
         info.truncated = True
-    return trail_pb2.GetPayloadResponse(info=info, body=body[:MAX_BYTES])
+    return trail_pb2.GetPayloadResponse(info=info, body=payload.body[:MAX_BYTES])
 
 
 def _steps_to_proto(trail: Trail) -> Iterator[trail_pb2.StepRecord]:
     """Return the steps with what later notes complete of their details."""
-    notes = [event_pb2.NoteEvent.FromString(note.body) for note in trail.notes if note.details]
-    completing = {note.completes: note.details_json for note in notes}
+    notes = [note.message.note for note in trail.notes]
+    completing = {
+        note.completes: note.details_json for note in notes if note.completes and note.details_json
+    }
     for event in trail.steps:
         record = _step_to_proto(event)
         if record.step in completing:
@@ -174,34 +165,39 @@ def _steps_to_proto(trail: Trail) -> Iterator[trail_pb2.StepRecord]:
 
 
 def _joined(details: str, more: str) -> str:
+    """Return two objects as one; what is no object can't be completed and completes nothing."""
     # Raw values keep numbers as they were written.
-    objects = [
-        msgspec.json.decode(text or "{}", type=dict[str, msgspec.Raw]) for text in (details, more)
-    ]
+    try:
+        objects = [
+            msgspec.json.decode(text or "{}", type=dict[str, msgspec.Raw])
+            for text in (details, more)
+        ]
+    except (msgspec.DecodeError, RecursionError):
+        return details
     return msgspec.json.encode(objects[0] | objects[1]).decode()
 
 
 def _step_to_proto(event: StoredEvent) -> trail_pb2.StepRecord:
-    step = event_pb2.StepEvent.FromString(event.body)
+    message = event.message
     return trail_pb2.StepRecord(
         seq=event.seq,
-        step=step.step,
-        timestamp=stamp_of(event.occurred_at),
-        attempt=event.attempt,
-        details_json=step.details_json or event.details or "",
-        trace_id=(event.trace_id or b"").hex(),
+        step=message.step.step,
+        timestamp=message.occurred_at,
+        attempt=message.attempt,
+        details_json=message.step.details_json,
+        trace_id=event.trace_id,
     )
 
 
 def _note_to_proto(event: StoredEvent) -> trail_pb2.NoteRecord:
-    note = event_pb2.NoteEvent.FromString(event.body)
+    message = event.message
     return trail_pb2.NoteRecord(
         seq=event.seq,
-        code=note.code,
-        text=note.text,
-        details_json=note.details_json,
-        timestamp=stamp_of(event.occurred_at),
-        attempt=event.attempt,
+        code=message.note.code,
+        text=message.note.text,
+        details_json=message.note.details_json,
+        timestamp=message.occurred_at,
+        attempt=message.attempt,
     )
 
 
@@ -232,7 +228,7 @@ def _infos_to_proto(trail: Trail) -> Iterable[event_pb2.PayloadInfo]:
     extras = {str(payload_id): extra for payload_id, extra in trail.extras.items()}
     infos = []
     for event in trail.payloads:
-        info = event_pb2.PayloadEvent.FromString(event.body).info
+        info = event.message.payload.info
         extra = extras.get(info.payload_id)
         if extra is not None:
             info = _merged(info, extra.info)
@@ -247,14 +243,15 @@ def _merged(told: event_pb2.PayloadInfo, by_gateway: bytes | None) -> event_pb2.
     if by_gateway is None:
         return told
     info = event_pb2.PayloadInfo.FromString(by_gateway)
+    info.payload_id = told.payload_id
     info.attempt = told.attempt or info.attempt
     info.deciding = told.deciding or info.deciding
     info.trace_id = told.trace_id or info.trace_id
-    info.exchange_id = info.exchange_id or told.exchange_id
+    info.exchange_id = info.exchange_id or told.exchange_id or told.payload_id
     return info
 
 
-def _add_repeats(info: event_pb2.PayloadInfo, known: StoredPayload | PayloadExtra) -> None:
+def _add_repeats(info: event_pb2.PayloadInfo, known: Payload | PayloadExtra) -> None:
     info.repeats = known.repeats
     if known.last_repeat_at is not None:
         info.last_repeat_at.CopyFrom(stamp_of(known.last_repeat_at))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -62,19 +62,18 @@ def get_log(name: str) -> structlog.typing.FilteringBoundLogger:
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(module=name))
 
 
-def write_lines(module: str, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write many INFO lines at once, in order, at a tenth of what as many calls would cost.
+def write_lines(module: str, lines: Iterable[str]) -> None:
+    """Write many INFO lines at once, in order, at a small part of what as many calls would cost.
 
-    Each line has its `message` and holds what JSON can hold. Nothing is added but what is the same
-    in all of them: no trace of the context, and no mask, so texts from outside must have been
-    through `redact_text`.
+    Each is given as the members of a JSON object, without its braces and on one line; a `message`
+    is among them. Added is what is the same in all: no trace of the context. Secrets are masked.
     """
     if not structlog.get_logger().is_enabled_for(logging.INFO):
         return
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     common = {"level": "info", "timestamp": now, "module": module, **_bulk_fields}
-    made = [{**line, **common} for line in lines]
-    sys.stdout.write(msgspec.json.Encoder().encode_lines(made).decode())
+    rest = "," + msgspec.json.encode(common).decode()[1:] + "\n"
+    sys.stdout.write(redact_text("".join([f"{{{line}{rest}" for line in lines])))
     sys.stdout.flush()
 
 

@@ -146,7 +146,8 @@ async def unmatched(rig: Rig, body: bytes) -> event_pb2.PayloadInfo:
     async def is_there() -> bool:
         query = (
             "SELECT delivery_id::text FROM observability.deliveries WHERE delivery_id NOT IN "
-            "(SELECT payload_id FROM observability.payloads WHERE encoding = 'delivery')"
+            "(SELECT payload_id FROM observability.payloads "
+            "WHERE frame IS NULL AND blob_sha256 IS NULL)"
         )
         for row in await rig.fetch(query):
             payload = await rig.client.trail.get_payload(row["delivery_id"])

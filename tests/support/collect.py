@@ -28,7 +28,8 @@ _UNSETTLED = """
            (SELECT count(*) FROM queue.outbox) AS outbox,
            (SELECT count(*) FROM queue.attempts
              WHERE next_poll_at IS NOT NULL OR results IS NOT NULL) AS open_attempts,
-           (SELECT count(*) FROM observability.payloads p WHERE p.encoding = 'delivery'
+           (SELECT count(*) FROM observability.payloads p
+             WHERE p.frame IS NULL AND p.blob_sha256 IS NULL
               AND NOT EXISTS (SELECT FROM observability.deliveries d
                                WHERE d.delivery_id = p.payload_id)) AS awaited,
            (SELECT count(*) FROM queue.jobs j LEFT JOIN observability.jobs o ON o.job_id = j.id

@@ -41,25 +41,28 @@ FROM (
     FROM generate_series(1, $1::bigint) AS n
 ) AS made
 """
-_EVENTS = """
-INSERT INTO observability.events
-    (job_id, seq, attempt, occurred_at, kind, step, details, trace_id, body)
-SELECT pg_temp.job_id(n, $1, $2, $3), seq, 1, to_timestamp(($3 + n * $2 / $1) / 1000.0),
-    CASE WHEN seq <= 8 THEN 'step' ELSE 'payload' END, CASE WHEN seq <= 8 THEN 'running' END,
-    CASE WHEN seq <= 8 THEN '{"taskId":"1"}'::jsonb END, decode(md5(n::text), 'hex'),
-    CASE WHEN seq <= 8 THEN '\\x08071004'::bytea ELSE '\\x0a00'::bytea END
-FROM generate_series(1, $1::bigint) AS n, generate_series(1, 10) AS seq
+_CHAPTERS = """
+INSERT INTO observability.chapters (job_id, seq, last_seq, trace_id, kinds, steps, body)
+SELECT pg_temp.job_id(n, $1, $2, $3), last_seq - 1, last_seq, decode(md5(n::text), 'hex'),
+    CASE WHEN last_seq <= 8 THEN 'ss' ELSE 'pp' END,
+    CASE WHEN last_seq <= 8 THEN json_build_array(
+        json_build_object('seq', last_seq - 1, 'step', 'running',
+            'details', '{"taskId":"1"}'::jsonb, 'at', to_timestamp(($3 + n * $2 / $1) / 1000.0)),
+        json_build_object('seq', last_seq, 'step', 'running', 'details', NULL,
+            'at', to_timestamp(($3 + n * $2 / $1) / 1000.0))) END, ''
+FROM generate_series(1, $1::bigint) AS n, generate_series(2, 10, 2) AS last_seq
 """
 _PAYLOADS = """
-INSERT INTO observability.payloads (job_id, seq, payload_id, encoding, shown_as, body)
-SELECT pg_temp.job_id(n, $1, $2, $3), seq, pg_temp.job_id(n * 2 + seq, $1, $2, $3), 'plain',
-    CASE seq WHEN 9 THEN 'raw_api_response' ELSE 'raw_webhook_payload' END,
-    convert_to('{"status":"SUCCESS","text":"' || repeat('x', 300) || '"}', 'utf8')
+INSERT INTO observability.payloads (job_id, seq, payload_id, shown_as, frame)
+SELECT pg_temp.job_id(n, $1, $2, $3), seq, pg_temp.job_id(n * 2 + seq, $1, $2, $3),
+    CASE seq WHEN 9 THEN 'reply' ELSE 'callback' END,
+    '\\x00'::bytea || convert_to('{"status":"SUCCESS","text":"' || repeat('x', 300) || '"}', 'utf8')
 FROM generate_series(1, $1::bigint) AS n, generate_series(9, 10) AS seq
 """
 _DELIVERIES = """
-INSERT INTO observability.deliveries (delivery_id, received_at, encoding, body, info)
-SELECT pg_temp.job_id(n * 2 + 11, $1, $2, $3), now(), 'plain', '{"event":"TASK_END"}', ''
+INSERT INTO observability.deliveries (delivery_id, received_at, frame, info)
+SELECT pg_temp.job_id(n * 2 + 11, $1, $2, $3), now(),
+    '\\x00'::bytea || '{"event":"TASK_END"}', '\\x00'
 FROM generate_series(1, $1::bigint) AS n
 """
 _KEYS = """
@@ -79,7 +82,7 @@ async def fill(dsn: str, jobs: int, weeks: int) -> None:
     first_ms = lowest_id(FIRST).int >> 80
     async with pool.acquire() as conn:
         await conn.execute(_JOB_ID)
-        for statement in (_JOBS, _EVENTS, _PAYLOADS, _DELIVERIES, _KEYS):
+        for statement in (_JOBS, _CHAPTERS, _PAYLOADS, _DELIVERIES, _KEYS):
             await conn.execute(statement, jobs, span_ms, first_ms)
     await _analyse(pool)
     await pool.close()
@@ -87,7 +90,7 @@ async def fill(dsn: str, jobs: int, weeks: int) -> None:
 
 async def _analyse(pool: Pool) -> None:
     async with pool.acquire() as conn:
-        for table in ("jobs", "events", "payloads", "keys", "deliveries"):
+        for table in ("jobs", "chapters", "payloads", "keys", "deliveries"):
             await conn.execute(f"ANALYZE observability.{table}")
 
 

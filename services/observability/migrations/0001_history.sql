@@ -92,6 +92,19 @@ CREATE TYPE observability.job_progress AS (
     payload_count integer
 );
 
+-- Ends the transaction of a batch that lost a race: who finds a projection at another revision than
+-- it was read has to read again.
+CREATE FUNCTION observability.check_written(written bigint, wanted bigint) RETURNS void
+LANGUAGE plpgsql AS $function$
+BEGIN
+    IF written <> wanted THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'serialization_failure',
+            MESSAGE = 'a projection was changed by another writer';
+    END IF;
+END
+$function$;
+
 CREATE INDEX jobs_by_user ON observability.jobs (user_id, job_id);
 CREATE INDEX jobs_by_tool ON observability.jobs (tool, job_id);
 CREATE INDEX jobs_by_phase ON observability.jobs (phase, job_id);
@@ -100,50 +113,54 @@ CREATE INDEX failed_jobs_by_step ON observability.jobs (failed_at_step, job_id)
 CREATE INDEX failed_jobs_by_class ON observability.jobs (error_class, job_id)
     WHERE error_class IS NOT NULL;
 
--- What happened, append-only. (job_id, seq) is an event's identity.
-CREATE TABLE observability.events (
+-- Texts that bodies are likely to have, by which frames are compressed. A frame names its dictionary
+-- for ever: rows are added by migrations and never changed. LZ4 looks back 64 KiB at most.
+CREATE TABLE observability.dictionaries (
+    number integer PRIMARY KEY CHECK (number BETWEEN 1 AND 255),
+    content bytea NOT NULL CHECK (octet_length(content) BETWEEN 1 AND 65536)
+);
+
+-- What happened, append-only: consecutive events of one job that came together and have one trace.
+-- (job_id, seq of the event) is an event's identity. Chapters of a job never overlap: who writes one
+-- moves the job's revision on in the same transaction. A chapter is folded whole or not at all.
+CREATE TABLE observability.chapters (
     job_id uuid NOT NULL,
+    -- Numbers of the first and the last event.
     seq bigint NOT NULL CHECK (seq >= 1),
-    attempt integer NOT NULL CHECK (attempt >= 0),
-    occurred_at timestamptz NOT NULL,
-    kind text NOT NULL CHECK (
-        kind IN ('step', 'attempt', 'ledger', 'note', 'payload', 'repeat', 'outputs')),
-    step text CHECK (
-        step IN ('upload', 'insert', 'credits', 'queue_check', 'queued', 'starting',
-            'running', 'webhook_received', 'completed', 'failed', 'cancelled')),
-    -- The plan's detail keys of a step; details that jsonb can't hold are {"_text": ...} here and
-    -- whole in body.
-    details jsonb,
+    last_seq bigint NOT NULL,
     trace_id bytea CHECK (octet_length(trace_id) = 16),
-    -- The message of the kind (StepEvent, AttemptEvent, ...) without payload body and details.
+    -- A letter an event: step, attempt, ledger, note, payload, repeat, outputs.
+    kinds text NOT NULL,
+    -- What SQL reads of them, see the view `steps`: [{"seq", "step" | "completes", "at", "details"}].
+    -- Details that jsonb can't hold are {"_text": ...} here. It is made jsonb when somebody looks.
+    steps json,
+    -- RecordEventsRequest of the protos: the events whole and as they came, but for job, trace and
+    -- payload bodies.
     body bytea NOT NULL,
-    PRIMARY KEY (job_id, seq),
-    CONSTRAINT a_step_has_its_code CHECK (kind <> 'step' OR step IS NOT NULL),
-    -- A note may complete the details of an earlier step.
-    CONSTRAINT step_belongs CHECK (step IS NULL OR kind IN ('step', 'note')),
-    CONSTRAINT details_belong_to_steps CHECK (details IS NULL OR step IS NOT NULL)
+    PRIMARY KEY (job_id, last_seq),
+    CONSTRAINT one_letter_an_event CHECK (octet_length(kinds) = last_seq - seq + 1)
 ) PARTITION BY RANGE (job_id);
 
--- Bodies of calls to the provider and of its callbacks, each by the event that describes it.
+-- Bodies of calls to the provider and of its callbacks, each by the event that describes it. A row
+-- with neither frame nor blob is a callback that the gateway tells of: see deliveries.
 CREATE TABLE observability.payloads (
     job_id uuid NOT NULL,
-    seq bigint NOT NULL CHECK (seq >= 1),
     payload_id uuid NOT NULL,
-    -- Where the bytes are; `delivery`: in deliveries, once the gateway has told of payload_id.
-    encoding text NOT NULL CHECK (encoding IN ('plain', 'zstd', 'blob', 'delivery')),
-    -- The column of the tools' views that shows this body. It is plain then, which SQL can read.
-    shown_as text CHECK (shown_as IN ('raw_api_response', 'raw_webhook_payload')),
-    body bytea,
-    blob_sha256 text CHECK (blob_sha256 ~ '^[0-9a-f]{64}$'),
-    repeats integer NOT NULL DEFAULT 0 CHECK (repeats >= 0),
+    seq bigint NOT NULL CHECK (seq >= 1),
     last_repeat_at timestamptz,
+    -- How often an equal one came; NULL for never.
+    repeats integer CHECK (repeats >= 1),
+    -- Which column of the tools' views shows this body: raw_api_response or raw_webhook_payload.
+    shown_as text CHECK (shown_as IN ('reply', 'callback')),
+    -- The body, compressed: see unframed().
+    frame bytea CHECK (octet_length(frame) >= 1),
+    blob_sha256 text CHECK (blob_sha256 ~ '^[0-9a-f]{64}$'),
     PRIMARY KEY (job_id, seq),
-    CONSTRAINT body_is_where_encoding_says CHECK (
-        (encoding IN ('plain', 'zstd')) = (body IS NOT NULL)
-        AND (encoding = 'blob') = (blob_sha256 IS NOT NULL)),
-    CONSTRAINT shown_bodies_are_readable CHECK (shown_as IS NULL OR encoding <> 'zstd'),
-    CONSTRAINT repeated_iff_dated CHECK ((repeats > 0) = (last_repeat_at IS NOT NULL))
+    CONSTRAINT body_is_in_one_place CHECK (frame IS NULL OR blob_sha256 IS NULL),
+    CONSTRAINT repeated_iff_dated CHECK ((repeats IS NULL) = (last_repeat_at IS NULL))
 ) PARTITION BY RANGE (job_id);
+-- Frames are compressed already.
+ALTER TABLE observability.payloads ALTER frame SET STORAGE EXTERNAL;
 
 -- Ids by which a job is found: the first 16 bytes of the SHA-256 of the id's text.
 CREATE TABLE observability.keys (
@@ -159,14 +176,14 @@ CREATE TABLE observability.keys (
 CREATE TABLE observability.deliveries (
     delivery_id uuid PRIMARY KEY,
     received_at timestamptz NOT NULL,
-    encoding text NOT NULL CHECK (encoding IN ('plain', 'blob')),
-    body bytea,
+    frame bytea CHECK (octet_length(frame) >= 1),
     blob_sha256 text CHECK (blob_sha256 ~ '^[0-9a-f]{64}$'),
-    -- PayloadInfo as the gateway told it.
-    info bytea NOT NULL,
-    CONSTRAINT body_is_where_encoding_says CHECK (
-        (encoding = 'plain') = (body IS NOT NULL) AND (encoding = 'blob') = (blob_sha256 IS NOT NULL))
+    -- PayloadInfo as the gateway told it, but for the ids that are delivery_id; a frame as well.
+    info bytea NOT NULL CHECK (octet_length(info) >= 1),
+    CONSTRAINT body_is_in_one_place CHECK ((frame IS NULL) <> (blob_sha256 IS NULL))
 ) PARTITION BY RANGE (delivery_id);
+ALTER TABLE observability.deliveries
+    ALTER frame SET STORAGE EXTERNAL, ALTER info SET STORAGE EXTERNAL;
 
 -- Up to this callback it has been looked whether a job claims it: see forget_unmatched.sql.
 CREATE TABLE observability.delivery_floor (
@@ -179,7 +196,7 @@ VALUES ('00000000-0000-0000-0000-000000000000');
 -- Rows whose time is outside all ranges made so far. Kept near empty: making a range moves its
 -- rows out of here.
 CREATE TABLE observability.jobs_default PARTITION OF observability.jobs DEFAULT;
-CREATE TABLE observability.events_default PARTITION OF observability.events DEFAULT;
+CREATE TABLE observability.chapters_default PARTITION OF observability.chapters DEFAULT;
 CREATE TABLE observability.payloads_default PARTITION OF observability.payloads DEFAULT;
 CREATE TABLE observability.keys_default PARTITION OF observability.keys DEFAULT;
 CREATE TABLE observability.deliveries_default PARTITION OF observability.deliveries DEFAULT;

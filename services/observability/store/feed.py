@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from services.observability.store import SQL
-from services.observability.store.row import FeedPosition, StoredEvent, event_of
+from services.observability.store.row import Chapter, FeedPosition
 from services.runtime.db import Connection
 
 
-async def read_new_events(
+async def read_new_chapters(
     conn: Connection, after: Mapping[UUID, int], limit: int
-) -> list[StoredEvent]:
-    """Return what is new of each job after its number, in order, at most `limit` a job."""
-    rows = await conn.fetch(SQL["read_new_events"], list(after), list(after.values()), limit)
-    return [event_of(row) for row in rows]
+) -> list[Chapter]:
+    """Return the chapters with what is new of each job after its number, in order.
+
+    They hold the next `limit` events of each job, if it has so many, and may hold more.
+    """
+    rows = await conn.fetch(SQL["read_new_chapters"], list(after), list(after.values()), limit)
+    return [Chapter(*row.values()) for row in rows]
 
 
 async def read_feed_position(conn: Connection) -> FeedPosition:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from services.observability.domain import PHASES, Kind
+from services.observability.domain import PHASES
 from services.observability.fold import Projection
 from services.observability.store import SQL
 from services.observability.store.row import (
+    Chapter,
     JobFilter,
     PayloadExtra,
-    StoredEvent,
     StoredPayload,
-    event_of,
+    chapter_of,
     kept_of,
     projection_of,
 )
@@ -31,28 +31,28 @@ async def read_job(conn: Connection, job_id: UUID) -> Projection | None:
     return None if row is None else projection_of(row)
 
 
-async def read_events(
+async def read_chapters(
     conn: Connection, job_id: UUID, after_seq: int, through_seq: int, limit: int
-) -> list[StoredEvent]:
-    """Return events of one job in order, from the one after `after_seq`."""
-    rows = await conn.fetch(SQL["read_events"], job_id, after_seq, through_seq, limit)
-    return [event_of(row) for row in rows]
+) -> list[Chapter]:
+    """Return a job's chapters with the next `limit` events after `after_seq`, in order."""
+    rows = await conn.fetch(SQL["read_chapters"], job_id, after_seq, through_seq, limit)
+    return [Chapter(*row.values()) for row in rows]
 
 
-async def read_first_events(
-    conn: Connection, job_id: UUID, kind: Kind, through_seq: int, limit: int
-) -> list[StoredEvent]:
-    """Return a job's first events of one kind, in order."""
-    rows = await conn.fetch(SQL["read_first_events"], job_id, kind, through_seq, limit)
-    return [event_of(row) for row in rows]
+async def read_first_chapters(
+    conn: Connection, job_id: UUID, letter: str, through_seq: int, limit: int
+) -> list[Chapter]:
+    """Return a job's chapters with its first `limit` events of one kind, in order."""
+    rows = await conn.fetch(SQL["read_first_chapters"], job_id, letter, through_seq, limit)
+    return [Chapter(*row.values()) for row in rows]
 
 
-async def read_last_events(
-    conn: Connection, job_id: UUID, kind: Kind, through_seq: int, limit: int
-) -> list[StoredEvent]:
-    """Return a job's last events of one kind, in order."""
-    rows = await conn.fetch(SQL["read_last_events"], job_id, kind, through_seq, limit)
-    return [event_of(row) for row in reversed(rows)]
+async def read_last_chapters(
+    conn: Connection, job_id: UUID, letter: str, through_seq: int, limit: int
+) -> list[Chapter]:
+    """Return a job's chapters with its last `limit` events of one kind, in order."""
+    rows = await conn.fetch(SQL["read_last_chapters"], job_id, letter, through_seq, limit)
+    return [Chapter(*row.values()) for row in reversed(rows)]
 
 
 async def read_payload_extras(
@@ -69,7 +69,12 @@ async def read_payload(conn: Connection, job_id: UUID, payload_id: UUID) -> Stor
     if row is None:
         return None
     return StoredPayload(
-        kept_of(row), row["info"], row["event_body"], row["repeats"], row["last_repeat_at"]
+        kept_of(row),
+        row["info"],
+        chapter_of(row),
+        row["event_seq"],
+        row["repeats"],
+        row["last_repeat_at"],
     )
 
 
@@ -78,7 +83,7 @@ async def read_delivery(conn: Connection, delivery_id: UUID) -> StoredPayload | 
     row = await conn.fetchrow(SQL["read_delivery"], delivery_id)
     if row is None:
         return None
-    return StoredPayload(kept_of(row), row["info"], b"", 0, None)
+    return StoredPayload(kept_of(row), row["info"])
 
 
 async def find_keys(conn: Connection, key: bytes, limit: int) -> list[tuple[UUID, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -10,24 +10,29 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.observability.body import Kept
-from services.observability.domain import Event, Kind, Status, Step
+from services.observability.domain import Status, Step
 from services.observability.fold import Projection
 
 
-@dataclass(slots=True, eq=False)
-class StoredEvent:
-    """An event as read: `body` is the kind's message, `details` a step's details or None.
-
-    Equal to itself only, so that what is made of one for a thousand watchers is made once.
-    """
+class Chapter(NamedTuple):
+    """Consecutive events of a job; `body` has them whole, packed."""
 
     job_id: UUID
     seq: int
-    attempt: int
-    occurred_at: datetime
-    kind: Kind
-    details: str | None
+    last_seq: int
     trace_id: bytes | None
+    body: bytes
+
+
+class NewChapter(NamedTuple):
+    """A row of chapters, in the order of its columns; `steps` is jsonb text."""
+
+    job_id: UUID
+    seq: int
+    last_seq: int
+    trace_id: bytes | None
+    kinds: str
+    steps: str | None
     body: bytes
 
 
@@ -35,39 +40,42 @@ class NewPayload(NamedTuple):
     """A row of payloads, in the order of its columns; a callback's bytes are in deliveries."""
 
     job_id: UUID
-    seq: int
     payload_id: UUID
-    encoding: str
+    seq: int
+    last_repeat_at: datetime | None
+    repeats: int | None
     shown_as: str | None
-    body: bytes | None
+    frame: bytes | None
     blob_sha256: str | None
 
 
 class Delivery(NamedTuple):
-    """A row of deliveries, in the order of its columns: a callback as the gateway told it."""
+    """A row of deliveries, in the order of its columns: a callback as the gateway told it.
+
+    `frame` and `info` are frames.
+    """
 
     delivery_id: UUID
     received_at: datetime
-    encoding: str
-    body: bytes | None
+    frame: bytes | None
     blob_sha256: str | None
     info: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPayload:
-    """A payload with its body; `info` is the gateway's description, `event_body` the queue's."""
+    """A payload: where its body is, the gateway's description (a frame), and the job's event."""
 
     kept: Kept
     info: bytes | None
-    event_body: bytes
-    repeats: int
-    last_repeat_at: datetime | None
+    chapter: Chapter | None = None
+    seq: int = 0
+    repeats: int = 0
+    last_repeat_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadExtra:
-    """What was learned of a payload after its event."""
+class PayloadExtra(NamedTuple):
+    """What was learned of a payload after its event; `info` is a frame."""
 
     payload_id: UUID
     info: bytes | None
@@ -115,51 +123,39 @@ _FACTS: Final = {
     *("tool", "variant", "user_id", "caller", "request_id", "retry_of", "cost", "input_json")
 }
 PROGRESS_COLUMNS: Final = tuple(name for name in JOB_COLUMNS if name not in _FACTS)
+_STATUSES: Final[Mapping[str, Status]] = {each.value: each for each in Status}
+_STEPS: Final[Mapping[str, Step]] = {each.value: each for each in Step}
 job_row: Final[Callable[[Projection], tuple[object, ...]]] = attrgetter(*JOB_COLUMNS)
 progress_row: Final[Callable[[Projection], tuple[object, ...]]] = attrgetter(*PROGRESS_COLUMNS)
 
 
 def projection_of(record: Any) -> Projection:
-    """Build a projection from a row of `job_summaries`, or from the part that moves of one."""
-    values = dict(record)
-    # It follows from the status.
-    values.pop("phase")
-    job = Projection(**values)
-    if job.status is not None:
-        job.status, job.current_step = Status(job.status), Step(record["current_step"])
+    """Build a projection from a row of `job_summaries`."""
+    # The phase, which is last, follows from the status.
+    return _with_words(Projection(*tuple(record)[:-1]))
+
+
+def progress_of(record: Any) -> Projection:
+    """Build a projection from a row of `read_progress.sql`: of the job's facts only the tool."""
+    return _with_words(Projection(*record))
+
+
+def _with_words(job: Projection) -> Projection:
+    """Give a projection the domain's words for the texts that were read."""
+    if job.status is not None and job.current_step is not None:
+        job.status, job.current_step = _STATUSES[job.status], _STEPS[job.current_step]
     if job.failed_at_step is not None:
-        job.failed_at_step = Step(job.failed_at_step)
+        job.failed_at_step = _STEPS[job.failed_at_step]
     return job
 
 
-def event_of(record: Any) -> StoredEvent:
-    """Build an event from a row of `events`."""
-    return StoredEvent(
-        record["job_id"],
-        record["seq"],
-        record["attempt"],
-        record["occurred_at"],
-        Kind(record["kind"]),
-        record["details"],
-        record["trace_id"],
-        record["body"],
-    )
-
-
-def stored(event: Event) -> StoredEvent:
-    """Return an event that has just been stored as it will be read, but for spaces in `details`."""
-    return StoredEvent(
-        event.job_id,
-        event.seq,
-        event.attempt,
-        event.occurred_at,
-        event.kind,
-        event.details,
-        event.trace_id,
-        event.body,
+def chapter_of(record: Any) -> Chapter:
+    """Build a chapter from a row that has it."""
+    return Chapter(
+        record["job_id"], record["seq"], record["last_seq"], record["trace_id"], record["body"]
     )
 
 
 def kept_of(record: Any) -> Kept:
     """Build a body's whereabouts from a row that has them."""
-    return Kept(record["encoding"], record["body"], record["blob_sha256"])
+    return Kept(record["frame"], record["blob_sha256"])

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.observability.store import SQL
 from services.runtime.db import Connection
 
-PARTITIONED = ("jobs", "events", "payloads", "keys", "deliveries")
+PARTITIONED = ("jobs", "chapters", "payloads", "keys", "deliveries")
 
 
 @dataclass(frozen=True, slots=True)

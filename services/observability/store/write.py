@@ -1,4 +1,4 @@
-"""Writes of the intake: whole batches as rows of arrays or copies, never a query a row.
+"""Writes of the intake: whole batches as arrays of rows, never a query a row.
 
 The caller commits.
 """
@@ -7,44 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
 from uuid import UUID
 
 import asyncpg
 
-from services.observability.domain import Event
 from services.observability.fold import Projection
 from services.observability.store import SQL
 from services.observability.store.row import (
     Delivery,
+    NewChapter,
     NewPayload,
     job_row,
+    progress_of,
     progress_row,
     projection_of,
 )
 from services.runtime.db import Connection
-
-
-async def insert_events(conn: Connection, events: Iterable[Event]) -> None:
-    """Store events that are not there yet.
-
-    Raises `SerializationError` where another writer was faster: look again at what is there.
-    """
-    try:
-        await conn.copy_records_to_table(
-            "events",
-            schema_name="observability",
-            columns=_EVENT_COLUMNS,
-            records=map(_event_row, events),
-        )
-    except asyncpg.UniqueViolationError as error:
-        raise asyncpg.SerializationError("an event was stored by another writer") from error
-
-
-_EVENT_COLUMNS = (
-    *("job_id", "seq", "attempt", "occurred_at", "kind", "step", "details", "trace_id", "body"),
-)
-_event_row = attrgetter(*_EVENT_COLUMNS)
 
 
 async def read_stored_seqs(conn: Connection, job_id: UUID, seqs: Sequence[int]) -> set[int]:
@@ -61,39 +39,38 @@ async def read_projections(conn: Connection, job_ids: Collection[UUID]) -> list[
 async def read_progress(conn: Connection, job_ids: Collection[UUID]) -> dict[UUID, Projection]:
     """Return of those jobs that are there what folding needs: of their facts only the tool."""
     rows = await conn.fetch(SQL["read_progress"], list(job_ids))
-    return {row["job_id"]: projection_of(row) for row in rows}
+    return {row["job_id"]: progress_of(row) for row in rows}
 
 
-async def write_projections(conn: Connection, jobs: Sequence[Projection]) -> None:
-    """Write projections one revision further, given in order of job_id.
+async def write_batch(
+    conn: Connection,
+    chapters: Iterable[NewChapter],
+    payloads: Sequence[NewPayload],
+    keys: Collection[tuple[bytes, UUID, str]],
+    jobs: Sequence[Projection],
+) -> None:
+    """Store events with all that follows from them, and the projections one revision further.
 
-    Raises `SerializationError` where another writer was faster: fold again from what it wrote.
+    All or nothing, in one statement. Chapters, payloads and projections are in order of job_id.
+    Raises `SerializationError` where another writer was faster: read again what is there.
     """
     for job in jobs:
         job.revision += 1
-    whole = [job_row(job) for job in jobs if job.is_whole]
     moved = [progress_row(job) for job in jobs if not job.is_whole]
-    written = await conn.fetchval(SQL["write_jobs"], whole) if whole else 0
-    if moved:
-        first, last = moved[0][0], moved[-1][0]
-        written += await conn.fetchval(SQL["write_progress"], moved, first, last)
-    if written < len(jobs):
-        raise asyncpg.SerializationError("a projection was changed by another writer")
-
-
-async def note_changes(conn: Connection, jobs: Sequence[Projection]) -> None:
-    """Note for the feeds which jobs the transaction changes."""
-    await conn.execute(SQL["note_changes"], [job.job_id for job in jobs])
-
-
-async def insert_payloads(conn: Connection, payloads: Sequence[NewPayload]) -> None:
-    """Store payloads of events that have just been stored."""
-    await conn.copy_records_to_table(
-        "payloads",
-        schema_name="observability",
-        columns=NewPayload._fields,
-        records=payloads,
-    )
+    try:
+        await conn.execute(
+            SQL["write_batch"],
+            list(chapters),
+            payloads,
+            sorted(keys),
+            [job_row(job) for job in jobs if job.is_whole],
+            moved,
+            moved[0][0] if moved else None,
+            moved[-1][0] if moved else None,
+            [job.job_id for job in jobs],
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise asyncpg.SerializationError("events were stored by another writer") from error
 
 
 async def add_repeats(
@@ -111,11 +88,6 @@ async def add_repeats(
         job_ids[0],
         job_ids[-1],
     )
-
-
-async def insert_keys(conn: Connection, keys: Collection[tuple[bytes, UUID, str]]) -> None:
-    """Make jobs findable by (key, job_id, kind). Idempotent."""
-    await conn.execute(SQL["insert_keys"], sorted(keys))
 
 
 async def insert_deliveries(conn: Connection, deliveries: Collection[Delivery]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from etapa.observability.v1 import event_pb2, intake_pb2
 from services.observability.delivery import DeliveryIntake
+from services.observability.domain import StepChange
 from services.observability.fold import Folded
 from services.observability.intake import Intake
 from services.observability.partition import ensure_partitions
@@ -48,7 +49,12 @@ class Desk:
     @property
     def logged_steps(self) -> list[tuple[int, str]]:
         """The (seq, step) of each step that was told as recorded."""
-        return [(event.seq, event.step or "") for each in self.committed for _, event in each.steps]
+        return [
+            (event.seq, event.change.step)
+            for each in self.committed
+            for _, event in each.steps
+            if isinstance(event.change, StepChange)
+        ]
 
 
 @pytest.fixture

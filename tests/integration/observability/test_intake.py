@@ -12,8 +12,10 @@ import pytest
 from etapa.observability.v1 import event_pb2
 from etapa.queue.v1 import job_pb2
 from services.observability.delivery import forget_unmatched
+from services.observability.history import read_events
 from services.observability.partition import ensure_partitions
 from services.observability.store.read import read_job
+from services.observability.wire_trail import event_to_proto
 from services.runtime.db import Pool
 from services.runtime.errors import InvalidInputError
 from services.runtime.ids import new_id
@@ -25,7 +27,8 @@ async def snapshot(pool: Pool, *jobs: History) -> dict[str, list[Any]]:
     """Everything stored about the jobs, but for the number of writes."""
     ids = [UUID(job.job_id) for job in jobs]
     async with pool.acquire() as conn:
-        return {
+        told = [await read_events(conn, job_id, 0, 1000, 1000) for job_id in sorted(ids)]
+        return {"told": [event_to_proto(each) for events in told for each in events]} | {
             table: [
                 {name: value for name, value in row.items() if name != "revision"}
                 for row in await conn.fetch(
@@ -83,7 +86,7 @@ async def test_any_order_duplication_and_batching_gives_the_same_history(
     ]
     async with desk.pool.acquire() as conn:
         await conn.execute(
-            "TRUNCATE observability.jobs, observability.events, observability.payloads, "
+            "TRUNCATE observability.jobs, observability.chapters, observability.payloads, "
             "observability.keys, observability.deliveries"
         )
     desk.committed.clear()
@@ -212,7 +215,9 @@ async def test_a_repeated_delivery_changes_nothing(desk: Desk) -> None:
     other = delivery(delivery_id, b"not what came first")
     await desk.deliver(other, other)
     assert await snapshot(desk.pool, job) == before
-    bodies = await desk.pool.fetch("SELECT body FROM observability.deliveries")
+    bodies = await desk.pool.fetch(
+        "SELECT observability.unframed(frame) AS body FROM observability.deliveries"
+    )
     assert [row["body"] for row in bodies] == [CALLBACK]
 
 
@@ -246,7 +251,10 @@ async def test_rows_outside_all_ranges_move_when_their_range_is_made(desk: Desk)
     for event in job.events:
         event.job_id = str(far)
     await desk.record(*job.events)
-    assert await places(desk.pool) == {"observability.jobs_default", "observability.events_default"}
+    assert await places(desk.pool) == {
+        "observability.jobs_default",
+        "observability.chapters_default",
+    }
     await ensure_partitions(desk.pool, datetime.now(UTC) + timedelta(days=40), 7)
     moved = await places(desk.pool)
     assert len(moved) == 2
@@ -260,7 +268,7 @@ async def places(pool: Pool) -> set[str]:
     async with pool.acquire() as conn:
         rows = await conn.fetch(
             "SELECT tableoid::regclass::text AS place FROM observability.jobs "
-            "UNION SELECT tableoid::regclass::text FROM observability.events"
+            "UNION SELECT tableoid::regclass::text FROM observability.chapters"
         )
     return {row["place"] for row in rows}
 
@@ -270,8 +278,9 @@ async def test_an_event_that_the_database_refuses_costs_only_itself(desk: Desk) 
     good, bad = queued(), queued()
     async with desk.pool.acquire() as conn:
         await conn.execute(
-            "ALTER TABLE observability.events ADD CONSTRAINT surprise "
-            f"CHECK (NOT (job_id = '{bad.job_id}' AND seq = 3 AND kind = 'step'))"
+            "ALTER TABLE observability.chapters ADD CONSTRAINT surprise "
+            f"CHECK (NOT (job_id = '{bad.job_id}' AND 3 BETWEEN seq AND last_seq "
+            "AND substr(kinds, (4 - seq)::integer, 1) = 's'))"
         )
     rejected = await desk.record(*good.events, *bad.events)
     assert [(job_id, seq) for job_id, seq, _ in rejected] == [(bad.job_id, 3)]

@@ -150,7 +150,7 @@ async def test_the_trail_of_a_completed_job_is_whole_and_in_order(service: Obser
     assert [each.timestamp.ToDatetime() for each in trail.steps] == sorted(
         each.timestamp.ToDatetime() for each in trail.steps
     )
-    assert trail.steps[0].details_json == '{"bytes": 1234, "fileName": "photo.jpg"}'
+    assert trail.steps[0].details_json == '{"fileName":"photo.jpg","bytes":1234}'
     assert not trail.HasField("verdict")
     assert trail.job.output_url == f"{OUTPUT_URL}?sig=1"
     attempt = trail.attempts[0]

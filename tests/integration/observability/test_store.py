@@ -29,14 +29,16 @@ PROGRESS = (
 )
 READS = {
     "read_job": "'{job}'",
-    "read_events": "'{job}',0,100,100",
-    "read_first_events": "'{job}','step',100,100",
-    "read_last_events": "'{job}','step',100,100",
-    "read_new_events": "ARRAY['{job}']::uuid[],'{{0}}',100",
+    "read_chapters": "'{job}',0,100,100",
+    "read_first_chapters": "'{job}','s',100,100",
+    "read_last_chapters": "'{job}','s',100,100",
+    "read_new_chapters": "ARRAY['{job}']::uuid[],'{{0}}',100",
     "read_projections": "ARRAY['{job}']::uuid[]",
     "read_progress": "ARRAY['{job}']::uuid[]",
     "read_stored_seqs": "'{job}','{{{{1,2}}}}'",
-    "write_progress": PROGRESS + ",'{job}','{job}'",
+    "write_batch": "'{{}}','{{}}','{{}}','{{}}',"
+    + PROGRESS
+    + ",'{job}','{job}',ARRAY['{job}'::uuid]",
     "read_payload": "'{job}','{job}'",
     "read_payload_extras": "'{job}',100,100",
     "read_delivery": "'{job}'",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from etapa.observability.v1 import event_pb2, intake_pb2
+from services.observability.chapter import stored
 from services.observability.domain import Event
 from services.observability.event_feed import EventFeed, Subscription
 from services.observability.fold import Folded, Projection, fold
@@ -50,7 +51,7 @@ async def test_a_commit_reaches_all_watchers_of_the_job_as_the_same_events() -> 
     assert second is not None
     assert [event.seq for event in first] == [1, 2, 3, 4, 5]
     assert all(mine is theirs for mine, theirs in zip(first, second, strict=True))
-    assert [event.body for event in first] == [event.body for event in events[:5]]
+    assert [event.message for event in first] == [stored(event).message for event in events[:5]]
 
 
 async def test_what_lies_behind_a_gap_is_not_told() -> None:

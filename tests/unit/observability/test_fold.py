@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from etapa.observability.v1 import event_pb2, intake_pb2
 from etapa.queue.v1 import job_pb2
+from services.observability.chapter import stored
 from services.observability.domain import Event
 from services.observability.fold import Folded, Projection, bare_url, fold, fold_attempts
 from services.observability.wire import attempt_change, change_of
@@ -127,7 +128,8 @@ def test_attempts_keep_the_first_time_of_each_phase() -> None:
 
 def test_a_change_survives_its_packing() -> None:
     for event in read(completed()[0]):
-        unpacked = change_of(event.kind, event.body, event.details)
+        kind, unpacked = change_of(stored(event).message)
+        assert kind is event.kind
         if event.kind != "payload":
             assert unpacked == event.change
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from etapa.observability.v1 import event_pb2, intake_pb2
 from etapa.queue.v1 import credits_pb2, job_pb2
-from services.observability.domain import Status, Step
-from services.observability.store.row import StoredEvent
+from services.observability.chapter import MAX_EVENTS, chapters_of, events_of, stored
+from services.observability.domain import Event, Status, Step
+from services.observability.store.row import Chapter
 from services.observability.wire import (
     STATUS_NUMBERS,
     STEP_NUMBERS,
@@ -54,19 +55,57 @@ def test_an_event_comes_back_as_it_was_sent_but_for_its_body(job: History) -> No
     sent = [event_pb2.Event.FromString(each.SerializeToString()) for each in job.events]
     batch = batch_from(intake_pb2.RecordEventsRequest(events=sent), NOW)
     for original, read in zip(job.events, batch.events, strict=True):
-        stored = StoredEvent(
-            read.job_id,
-            read.seq,
-            read.attempt,
-            read.occurred_at,
-            read.kind,
-            read.details,
-            read.trace_id,
-            read.body,
-        )
+        back = stored(read)
+        assert (back.job_id, back.seq, back.kind) == (read.job_id, read.seq, read.kind)
+        assert back.occurred_at == read.occurred_at
         wanted = event_pb2.Event.FromString(original.SerializeToString())
         wanted.payload.ClearField("content") if wanted.HasField("payload") else None
-        assert event_to_proto(stored) == wanted
+        assert event_to_proto(back) == wanted
+
+
+def read(*jobs: History) -> list[Event]:
+    """The jobs' events as they are stored, in order of (job_id, seq)."""
+    sent = [event for job in jobs for event in job.events]
+    events = batch_from(intake_pb2.RecordEventsRequest(events=sent), NOW).events
+    return sorted(events, key=lambda each: (each.job_id, each.seq))
+
+
+def test_chapters_hold_every_event_once_and_in_order() -> None:
+    events = read(completed()[0], failed()[0], queued())
+    chapters = list(chapters_of(events))
+    assert len(chapters) == 3
+    back = list(events_of(Chapter(*each[:4], each.body) for each in chapters))
+    assert [(each.job_id, each.seq) for each in back] == [(e.job_id, e.seq) for e in events]
+    assert [each.message for each in back] == [stored(each).message for each in events]
+    letters = "".join(each.kinds for each in chapters)
+    assert letters == "".join(each.kind[0] for each in events)
+
+
+@pytest.mark.parametrize("missing", [0, 2, 5])
+def test_a_chapter_ends_where_a_number_is_missing(missing: int) -> None:
+    events = read(queued())
+    left = events[:missing] + events[missing + 1 :]
+    spans = [(each.seq, each.last_seq) for each in chapters_of(left)]
+    wanted = [(1, missing), (missing + 2, len(events))]
+    assert spans == [(first, last) for first, last in wanted if first <= last]
+
+
+def test_a_chapter_ends_where_the_trace_changes() -> None:
+    job = queued()
+    job.events[2].trace_id = "ab" * 16
+    assert [(each.seq, each.last_seq) for each in chapters_of(read(job))] == [
+        (1, 2),
+        (3, 3),
+        (4, 6),
+    ]
+
+
+def test_a_chapter_has_no_more_events_than_a_page_may_have() -> None:
+    job = queued()
+    for _ in range(MAX_EVENTS):
+        job.step("running", "running")
+    sizes = [each.last_seq - each.seq + 1 for each in chapters_of(read(job))]
+    assert sizes == [MAX_EVENTS, 6]
 
 
 def unreadable(**changes: Any) -> event_pb2.Event:
@@ -92,7 +131,7 @@ def test_an_event_without_sense_becomes_a_note_and_a_rejection(changes: dict[str
     event = unreadable(**changes)
     batch = batch_from(intake_pb2.RecordEventsRequest(events=[event]), NOW)
     assert [(job_id, seq) for job_id, seq, _ in batch.rejected] == [(event.job_id, 6)]
-    note = event_pb2.NoteEvent.FromString(batch.events[0].body)
+    note = stored(batch.events[0]).message.note
     assert (batch.events[0].seq, note.code) == (6, "EVENT_UNREADABLE")
     assert batch.rejected[0][2] in note.text
 
@@ -130,7 +169,7 @@ def test_details_that_jsonb_cannot_hold_are_told_whole(details: str) -> None:
     event.step.details_json = details
     batch = batch_from(intake_pb2.RecordEventsRequest(events=[event]), NOW)
     assert "_text" in (batch.events[0].details or "")
-    assert event_pb2.StepEvent.FromString(batch.events[0].body).details_json == details
+    assert stored(batch.events[0]).message.step.details_json == details
 
 
 def test_a_delivery_with_a_malformed_id_is_refused() -> None:

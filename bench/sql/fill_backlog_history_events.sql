@@ -1,7 +1,0 @@
--- Make the events of the waiting jobs that will be started.
--- $1 jobs, $2 span in ms, $3 its beginning in ms since 1970, $4 how many, from the first, $5 the
--- id of the real job.
-INSERT INTO observability.events
-SELECT (jsonb_populate_record(e, jsonb_build_object('job_id', pg_temp.job_id(n, $1, $2, $3)))).*
-  FROM observability.events e, generate_series(1, $4::bigint) AS n
- WHERE e.job_id = $5
